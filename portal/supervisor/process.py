@@ -1,0 +1,39 @@
+"""Small facts about processes that Python's library leaves out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent(sig: int = signal.SIGTERM) -> None:
+    """Ask the kernel to send us `sig` when our parent dies, even by kill -9. Linux only; elsewhere a no-op.
+
+    Set it after any change of user: the kernel clears it then.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
+
+
+def preexec(sig: int, parent: int, uid: int | None = None, gid: int | None = None) -> Callable[[], None]:
+    """What a child does between fork and exec: drop to another OS user, then tie its life to ours.
+
+    A parent that died between fork and prctl would never be noticed, hence the comparison at the end.
+    """
+
+    def prepare() -> None:
+        if uid is not None and gid is not None:
+            os.setgroups([])
+            os.setgid(gid)
+            os.setuid(uid)
+        die_with_parent(sig)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
