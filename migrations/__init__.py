@@ -1,0 +1,1 @@
+"""Database migrations (Alembic); `portal.bootstrap` runs them under an advisory lock."""

@@ -1,0 +1,89 @@
+"""Rule sets as published, what each decision saw and said, and the counters of every location."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, LargeBinary
+
+from portal.companies.models import of_company
+from portal.db import Base, InRealm
+
+
+class RuleSetRow(InRealm, Base):
+    """A version of a rule set in the JSON form of rules/schema.py; immutable once published."""
+
+    __tablename__ = "rule_sets"
+    __table_args__ = (
+        of_company(),
+        UniqueConstraint("realm_id", "subject_type", "version"),
+        CheckConstraint("state in ('draft', 'published', 'retired')", name="state"),
+        Index(
+            "published_rule_set",
+            "realm_id",
+            "subject_type",
+            unique=True,
+            postgresql_where=text("state = 'published'"),
+        ),
+    )
+
+    company_id: Mapped[int]
+    subject_type: Mapped[str] = mapped_column(server_default="lead")
+    name: Mapped[str]
+    version: Mapped[int]
+    state: Mapped[str]
+    body: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    hash: Mapped[str]
+    published_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Decision(InRealm, Base):
+    """One routing decision, replayable: request without personal data, rule set, directory version, state, answer.
+
+    `gates` is zlib of one byte per candidate (locations with added_version <= directory_version, by id): 0 could take
+    it, 255 was excluded by the request, else 1 + the index of its first failing gate.
+    """
+
+    __tablename__ = "decisions"
+    __table_args__ = (of_company(), Index(None, "subject_type", "subject_id", "id"))
+
+    company_id: Mapped[int]
+    subject_type: Mapped[str]
+    subject_id: Mapped[int]
+    request: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    as_of: Mapped[datetime]
+    seed: Mapped[int]
+    rule_set_version: Mapped[int]
+    rule_set_hash: Mapped[str]
+    directory_version: Mapped[int]
+    state: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    counts: Mapped[list[Any]] = mapped_column(JSONB)
+    top: Mapped[list[Any]] = mapped_column(JSONB)
+    gates: Mapped[bytes] = mapped_column(LargeBinary)
+    candidates: Mapped[int]
+    eligible: Mapped[int]
+    chosen_location_id: Mapped[int | None]
+    result_hash: Mapped[str]
+
+
+class RoutingState(Base):
+    """Open work and fairness credit (fixed point, 2**-32) of a location: the rows locked, in id order, on offer."""
+
+    __tablename__ = "routing_states"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["realm_id", "company_id", "location_id"],
+            ["locations.realm_id", "locations.company_id", "locations.id"],
+        ),
+        CheckConstraint("open >= 0", name="open"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    location_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    realm_id: Mapped[int]
+    company_id: Mapped[int]
+    open: Mapped[int] = mapped_column(server_default="0")
+    credit: Mapped[int] = mapped_column(server_default="0")

@@ -1,0 +1,1 @@
+"""The web shell: templates, components (tables, forms, status, waybill parts), formatting, static files."""
