@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 
 import click
 
-# name -> (module, click command in it, one line for --help). Imports are lazy so that `interline up` starts fast.
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("portal.supervisor.command", "up", "Start everything on this machine and serve until Ctrl-C."),
-    "doctor": ("portal.doctor", "doctor", "Say what works, what is off, and the cure."),
-    "sequencer": ("portal.events.sequencer", "sequencer", "Stamp committed events with their position (a child of up)."),
-    "migrate": ("portal.migrate", "migrate", "Bring the database to the newest schema."),
-    "demo": ("portal.demo.command", "demo", "Fill an empty database with the demo company."),
-    "import": ("portal.imports.command", "import_", "Read a file of partners, leads, ... into the portal."),
-    "export": ("portal.imports.command", "export", "Write partners, leads or decisions to a file."),
-    "route": ("portal.routing.command", "route", "Route leads that wait."),
-    "rehearse": ("portal.routing.command", "rehearse", "Try a rule set on past leads."),
-    "replay": ("portal.routing.command", "replay", "Decide a past decision again and compare."),
-    "client": ("portal.connections.command", "client", "API clients."),
-    "person": ("portal.companies.command", "person", "People who may sign in."),
-    "work": ("portal.events.command", "work", "Work items: status and retry."),
-    "privacy": ("portal.accounts.command", "privacy", "Export or erase one person's data."),
+# name -> module:click command, whether the database must run for it, one line for --help.
+# Imports are lazy so that `interline up` starts fast.
+COMMANDS: dict[str, tuple[str, bool, str]] = {
+    "up": ("portal.supervisor.command:up", False, "Start everything here and serve until Ctrl-C."),
+    "doctor": ("portal.doctor:doctor", False, "Say what works, what is off, and the cure."),
+    "migrate": ("portal.supervisor.migrate:migrate", True, "Bring the database to the newest schema."),
+    "sequencer": ("portal.events.sequencer:sequencer", True, "Stamp committed events with their position."),
+    "demo": ("portal.demo.command:demo", True, "Fill an empty database with the demo company."),
+    "import": ("portal.imports.command:import_", True, "Read partners, leads and so on from a file."),
+    "export": ("portal.imports.command:export", True, "Write partners, leads or decisions to a file."),
+    "route": ("portal.routing.command:route", True, "Route leads that wait."),
+    "rehearse": ("portal.routing.command:rehearse", True, "Try a rule set on past leads."),
+    "replay": ("portal.routing.command:replay", True, "Decide a past decision again and compare."),
+    "client": ("portal.connections.command:client", True, "API clients: add, list, revoke."),
+    "person": ("portal.companies.command:person", True, "People who may sign in."),
+    "work": ("portal.events.command:work", True, "Work items: status and retry."),
+    "privacy": ("portal.accounts.command:privacy", True, "Export or erase one person's data."),
 }
 
 
@@ -30,19 +32,21 @@ class LazyGroup(click.Group):
     """A click group that imports a subcommand's module when it is named, not before."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, (module, _, _) in COMMANDS.items() if _exists(module)]
+        return [name for name, (where, _, _) in COMMANDS.items() if _exists(where.partition(":")[0])]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS or not _exists(COMMANDS[name][0]):
+        if name not in self.list_commands(ctx):
             return None
-        module, attribute, _ = COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command | None = getattr(importlib.import_module(module), attribute, None)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for --help from the table above, without importing a single subcommand."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+        rows = [(name, COMMANDS[name][2]) for name in self.list_commands(ctx)]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
 
 def _exists(module: str) -> bool:
@@ -52,7 +56,30 @@ def _exists(module: str) -> bool:
         return False
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="interline")
-def main() -> None:
+@click.pass_context
+def interline(ctx: click.Context) -> None:
     """Interline: one vendor's extranet to its channel."""
+    needs_database = COMMANDS.get(ctx.invoked_subcommand or "", ("", False, ""))[1]
+    if needs_database and not {"-h", "--help"} & set(sys.argv):
+        from portal.settings import load
+        from portal.supervisor.embedded import running
+
+        ctx.with_resource(running(load()))
+
+
+def main() -> None:
+    """Entry point: errors that name their cure are shown as one line, not as a traceback."""
+    from portal.settings import SettingsError
+    from portal.supervisor.postgres import PostgresError
+
+    try:
+        interline()
+    except (SettingsError, PostgresError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

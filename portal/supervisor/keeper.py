@@ -29,7 +29,8 @@ RESTART_PAUSE_S = 0.5
 def _sibling(name: str) -> Any:
     """Import a module beside this file without importing the package (this process stays small)."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

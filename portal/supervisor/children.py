@@ -1,0 +1,197 @@
+"""Supervision: start the children in one process group, pass on what they print, restart what dies, stop it all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TextIO
+
+from portal.supervisor.process import preexec
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 30.0  # a child that ran this long is well again: its next pause is the first one
+STOP_SECONDS = 12.0  # then kill; less than the 15 s Docker and systemd users are used to wait
+LINE_MAX = 64 * 1024
+
+
+@dataclass
+class Child:
+    """One supervised process: how to start it, and where it stands."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause: float = FIRST_PAUSE_S
+    again_at: float = 0.0
+    restarts: int = 0
+    buffer: bytearray = field(default_factory=bytearray)
+
+
+class Supervisor:
+    """Runs children until SIGINT or SIGTERM; `tick` is called about ten times a second until it returns true."""
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        environment: Mapping[str, str],
+        out: TextIO = sys.stdout,
+        tick: Callable[[], bool] | None = None,
+    ) -> None:
+        self.children = list(children)
+        self.environment = dict(environment)
+        self.out = out
+        self.tick = tick
+        self.group = 0  # process group of all children: that of the first one that lives
+        self.stopping = False
+        self.selector = selectors.DefaultSelector()
+        self.width = max((len(c.name) for c in children), default=0)
+
+    def run(self) -> None:
+        """Start everything, and return when a signal has ended it and no child is left."""
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        os.set_blocking(read, False)
+        before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        handlers = {
+            s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)  # only wakes the selector
+        self.selector.register(read, selectors.EVENT_READ, None)
+        try:
+            for child in self.children:
+                self._start(child)
+            while not self.stopping:
+                self._wait()
+                self._reap()
+                if self.tick is not None and self.tick():
+                    self.tick = None
+        finally:
+            self._stop_all()
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            self.selector.close()
+            os.close(read)
+            os.close(write)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _start(self, child: Child) -> None:
+        arguments = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "env": self.environment,
+            "preexec_fn": preexec(signal.SIGTERM, os.getpid()),
+        }
+        try:
+            child.process = subprocess.Popen(child.command, process_group=self.group, **arguments)  # type: ignore[call-overload]
+        except PermissionError:
+            # Everybody in the group has died, so the group is gone: this child founds the next one.
+            child.process = subprocess.Popen(child.command, process_group=0, **arguments)  # type: ignore[call-overload]
+            self.group = 0
+        process = child.process
+        assert process is not None
+        assert process.stdout is not None
+        if self.group == 0:
+            self.group = process.pid
+        child.started = time.monotonic()
+        os.set_blocking(process.stdout.fileno(), False)
+        self.selector.register(process.stdout, selectors.EVENT_READ, child)
+
+    def _wait(self) -> None:
+        due = [c.again_at - time.monotonic() for c in self.children if c.process is None]
+        longest = 0.1 if self.tick is not None else 5.0
+        for key, _ in self.selector.select(max(0.0, min([longest, *due]))):
+            if isinstance(key.data, Child):
+                self._read(key.data)
+            else:
+                os.read(key.fd, 4096)
+
+    def _read(self, child: Child) -> bool:
+        """Pass on whole lines, prefixed; false at the end of the pipe."""
+        assert child.process is not None
+        assert child.process.stdout is not None
+        try:
+            data = os.read(child.process.stdout.fileno(), LINE_MAX)
+        except BlockingIOError:
+            return True
+        child.buffer += data
+        *lines, rest = bytes(child.buffer).split(b"\n")
+        if rest and (not data or len(rest) > LINE_MAX):
+            lines, rest = [*lines, rest], b""
+        child.buffer[:] = rest
+        for line in lines:
+            self.say(child.name, line.decode(errors="replace"))
+        return bool(data)
+
+    def say(self, name: str, text: str) -> None:
+        """One line on the terminal, with the name of who says it."""
+        try:
+            self.out.write(f"{name:<{self.width}} | {text}\n")
+            self.out.flush()
+        except (OSError, ValueError):
+            pass  # the terminal is gone; the children need not go with it
+
+    def _reap(self) -> None:
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is None:
+                if now >= child.again_at:
+                    child.restarts += 1
+                    self._start(child)
+            elif (code := child.process.poll()) is not None:
+                self._bury(child)
+                if now - child.started > STEADY_S:
+                    child.pause = FIRST_PAUSE_S
+                child.again_at = now + child.pause
+                how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+                self.say(child.name, f"{how}; starting it again in {child.pause:g} s")
+                child.pause = min(child.pause * 2, LONGEST_PAUSE_S)
+
+    def _bury(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.stdout is None:
+            return
+        while child.process is not None and self._read(child) and self._more(process):
+            pass
+        self.selector.unregister(process.stdout)
+        process.stdout.close()
+        child.process = None
+
+    @staticmethod
+    def _more(process: subprocess.Popen[bytes]) -> bool:
+        with selectors.DefaultSelector() as one:
+            assert process.stdout is not None
+            one.register(process.stdout, selectors.EVENT_READ)
+            return bool(one.select(0))
+
+    def _stop_all(self) -> None:
+        """SIGTERM to each, then SIGKILL to the whole group: grandchildren included, nothing stays behind."""
+        for child in self.children:
+            if child.process is not None and child.process.poll() is None:
+                child.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        self.tick = lambda: False  # wake often, so that the last exit is seen soon
+        while time.monotonic() < deadline and any(
+            c.process and c.process.poll() is None for c in self.children
+        ):
+            self._wait()
+        if self.group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.group, signal.SIGKILL)
+        for child in self.children:
+            if child.process is not None:
+                child.process.wait()
+                self._bury(child)

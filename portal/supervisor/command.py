@@ -1,0 +1,191 @@
+"""`interline up`: database, migrations, demo data, then web server, worker, beat and sequencer until Ctrl-C."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import http.client
+import importlib
+import importlib.util
+import os
+import socket
+import sys
+import time
+
+import click
+
+from portal.settings import Settings, SettingsError, load
+from portal.supervisor.children import Child, Supervisor
+from portal.supervisor.postgres import PostgresError, Server
+
+# Set in every child, which then neither starts a database of its own nor migrates.
+SUPERVISED = "INTERLINE_SUPERVISED"
+
+
+@click.command()
+def up() -> None:
+    """Start everything on this machine and serve until Ctrl-C."""
+    started = time.monotonic()
+    settings = load()
+    check_port(settings)
+    # A SIGTERM while the database is being prepared ends like Ctrl-C: what was started is stopped.
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = Server(settings.var_dir) if settings.embedded_database else None
+    try:
+        if server is not None:
+            server.start()
+        prepare(settings)
+        serve(settings, started)
+    except KeyboardInterrupt:
+        pass
+    except PostgresError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        if server is not None:
+            server.release()
+    click.echo("Interline has stopped.")
+
+
+def check_port(settings: Settings) -> None:
+    """Refuse a busy port before anything is started; raises SettingsError naming PORT."""
+    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind, settings.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                cure = f"Another program listens there. Stop it, or choose another: make up PORT={settings.port + 1}"
+            else:
+                cure = f"{error.strerror}. Choose another PORT or BIND."
+            raise SettingsError("PORT", settings.port, cure) from error
+
+
+def prepare(settings: Settings) -> None:
+    """Logins, schema and, where wanted, the demo company."""
+    if exists("portal.bootstrap"):
+        importlib.import_module("portal.bootstrap").bootstrap(settings)
+    if settings.demo_on and exists("portal.demo.command") and _is_empty(settings):
+        click.echo("The database is empty: making the demo company (once).")
+        importlib.import_module("portal.demo.command").fill(settings)
+
+
+def _is_empty(settings: Settings) -> bool:
+    """Whether no company exists yet; asked with the worker's login and no ORM, so that a start stays fast."""
+    import psycopg
+
+    with psycopg.connect(settings.url_for("worker")) as connection:
+        row = connection.execute("select exists (select from companies)").fetchone()
+    return row is not None and not row[0]
+
+
+def exists(module: str) -> bool:
+    """Whether a module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def children(settings: Settings) -> list[Child]:
+    """The processes of one machine, in the order they start."""
+    python = sys.executable
+    celery = [python, "-m", "celery", "-q", "-A", "portal.events.celery:celery"]
+    level = settings.log_level
+    web = [
+        *(python, "-m", "granian", "--interface", "wsgi", "--factory", "portal.supervisor.web:application"),
+        *("--host", settings.bind, "--port", str(settings.port), "--http", "1", "--no-ws"),
+        *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
+        *(
+            "--respawn-failed-workers",
+            "--workers-kill-timeout",
+            "5",
+            "--backlog",
+            "1024",
+            "--log-level",
+            "warning",
+        ),
+    ]
+    worker = [
+        *(*celery, "worker", "-P", "threads", "-c", str(settings.worker_threads), "-l", level),
+        *("--without-mingle", "--without-gossip", "-n", "worker@%h"),
+    ]
+    beat = [*celery, "beat", "-S", "portal.events.beat:Scheduler", "-l", level, "--pidfile="]
+    sequencer = [python, "-m", "portal.cli", "sequencer"]
+    wanted = [
+        ("web", web, "portal.app"),
+        ("worker", worker, "portal.events.celery"),
+        ("beat", beat, "portal.events.beat"),
+        ("sequencer", sequencer, "portal.events.sequencer"),
+    ]
+    return [Child(name, command) for name, command, module in wanted if exists(module)]
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of every child: ours, unbuffered, marked as supervised."""
+    return {
+        **os.environ,
+        SUPERVISED: "1",
+        "PYTHONUNBUFFERED": "1",
+        "VAR_DIR": str(settings.var_dir),
+    }
+
+
+def serve(settings: Settings, started: float) -> None:
+    """Run the children; greet once the first page is served."""
+
+    def greet() -> bool:
+        if not answers(settings):
+            return False
+        click.echo(f"\n  Interline is at {settings.site_url}   ({time.monotonic() - started:.1f} s)")
+        for line in (*sign_ins(settings), *off_parts()):
+            click.echo(f"  {line}")
+        click.echo("  Ctrl-C stops everything.\n")
+        return True
+
+    family = children(settings)
+    if not family:
+        raise click.ClickException("Nothing to start: this copy of Interline has no portal/app.py.")
+    Supervisor(family, child_environment(settings), tick=greet).run()
+
+
+def answers(settings: Settings) -> bool:
+    """Whether the web server answers /healthz (any status will do)."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind, settings.bind)  # noqa: S104  compared, not bound
+    connection = http.client.HTTPConnection(host, settings.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def sign_ins(settings: Settings) -> list[str]:
+    """One line per persona, in demo mode only."""
+    if not settings.demo_on or not exists("portal.demo"):
+        return []
+    personas = getattr(importlib.import_module("portal.demo"), "personas", None)
+    if personas is None:
+        return []
+    people: list[tuple[str, str, str]] = list(personas(settings))
+    title = max((len(p[0]) for p in people), default=0)
+    mail = max((len(p[1]) for p in people), default=0)
+    return [f"{name:<{title}}  {address:<{mail}}  {password}" for name, address, password in people]
+
+
+def off_parts() -> list[str]:
+    """What this machine cannot do, each with its cure."""
+    try:
+        for library in ("libpango-1.0.so.0", "libpangoft2-1.0.so.0"):
+            ctypes.CDLL(library)
+    except OSError:
+        packages = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+        return [
+            f"PDF documents are off. To add them: sudo apt-get install -y --no-install-recommends {packages}"
+        ]
+    return []
