@@ -32,7 +32,6 @@ def upgrade() -> None:
     """Tables, then the functions that read them, then the policies that call those."""
     create_tables()
     op.execute("create sequence lead_numbers start 10001")
-    op.execute("create sequence event_positions")
     # Straight to the driver, without parameters: the file holds colons and percent signs of its own.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute((Path(__file__).parent / "0001_functions.sql").read_text(encoding="utf-8"))
@@ -79,7 +78,7 @@ def grant_functions() -> None:
     ):
         op.execute(f"grant execute on function app.{function} to {app}, {worker}")
     op.execute(f"grant execute on function app.act(bigint, text, bigint, bigint, bigint) to {worker}")
-    op.execute(f"grant usage on sequence lead_numbers, event_positions to {app}, {worker}")
+    op.execute(f"grant usage on sequence lead_numbers to {app}, {worker}")
     op.execute(f"grant select on alembic_version to {app}, {worker}")
 
 
@@ -185,7 +184,7 @@ def downgrade() -> None:
         name = table[0]
         if name and name != "alembic_version":
             op.execute(f"drop table {name} cascade")
-    op.execute("drop sequence lead_numbers; drop sequence event_positions; drop schema app cascade")
+    op.execute("drop sequence lead_numbers; drop schema app cascade")
 
 
 def create_tables() -> None:
