@@ -14,7 +14,11 @@ COMMANDS: dict[str, tuple[str, bool, str]] = {
     "up": ("portal.supervisor.command:up", False, "Start everything here and serve until Ctrl-C."),
     "doctor": ("portal.doctor:doctor", False, "Say what works, what is off, and the cure."),
     "migrate": ("portal.supervisor.migrate:migrate", True, "Bring the database to the newest schema."),
-    "sequencer": ("portal.events.sequencer:sequencer", True, "Stamp committed events with their position."),
+    "sequencer": (
+        "portal.supervisor.sequencer:sequencer",
+        True,
+        "Stamp committed events with their position.",
+    ),
     "demo": ("portal.demo.command:demo", True, "Fill an empty database with the demo company."),
     "import": ("portal.imports.command:import_", True, "Read partners, leads and so on from a file."),
     "export": ("portal.imports.command:export", True, "Write partners, leads or decisions to a file."),

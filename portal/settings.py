@@ -290,7 +290,7 @@ class Settings(BaseSettings):
     @property
     def celery_broker_url(self) -> str:
         """BROKER_URL or the broker made of files."""
-        return self.broker_url or "filesystem://"
+        return self.broker_url or "filesystem://localhost"
 
     @property
     def broker_transport_options(self) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from portal.supervisor.process import preexec
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+# The web server starts first and alone: on two cores the others would cost the first page seconds.
+LATER_S = 4.0
 STEADY_S = 30.0  # a child that ran this long is well again: its next pause is the first one
 STOP_SECONDS = 12.0  # then kill; less than the 15 s Docker and systemd users are used to wait
 LINE_MAX = 64 * 1024
@@ -25,10 +27,11 @@ LINE_MAX = 64 * 1024
 
 @dataclass
 class Child:
-    """One supervised process: how to start it, and where it stands."""
+    """One supervised process: how to start it, and where it stands. `later`: once `tick` is true, or after LATER_S."""
 
     name: str
     command: Sequence[str]
+    later: bool = False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     pause: float = FIRST_PAUSE_S
@@ -69,12 +72,16 @@ class Supervisor:
         self.selector.register(read, selectors.EVENT_READ, None)
         try:
             for child in self.children:
-                self._start(child)
+                if child.later:
+                    child.again_at = time.monotonic() + LATER_S
+                else:
+                    self._start(child)
             while not self.stopping:
                 self._wait()
                 self._reap()
                 if self.tick is not None and self.tick():
                     self.tick = None
+                    self._start_later()
         finally:
             self._stop_all()
             signal.set_wakeup_fd(before)
@@ -83,6 +90,11 @@ class Supervisor:
             self.selector.close()
             os.close(read)
             os.close(write)
+
+    def _start_later(self) -> None:
+        for child in self.children:
+            if child.later and child.started == 0.0:
+                child.again_at = 0.0
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
@@ -149,7 +161,7 @@ class Supervisor:
         for child in self.children:
             if child.process is None:
                 if now >= child.again_at:
-                    child.restarts += 1
+                    child.restarts += child.started > 0.0
                     self._start(child)
             elif (code := child.process.poll()) is not None:
                 self._bury(child)

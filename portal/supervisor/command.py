@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import http.client
 import importlib
 import importlib.util
@@ -14,10 +15,12 @@ import time
 
 import click
 
-from portal.settings import Settings, SettingsError, load
+from portal.settings import HOME, Settings, SettingsError, load
 from portal.supervisor.children import Child, Supervisor
 from portal.supervisor.postgres import PostgresError, Server
 
+# Said on every start and of no use to who reads it: Pyramid's own import, and Celery run as root (in a container).
+QUIET = "ignore:pkg_resources is deprecated:UserWarning,ignore::RuntimeWarning:celery.platforms"
 # Set in every child, which then neither starts a database of its own nor migrates.
 SUPERVISED = "INTERLINE_SUPERVISED"
 
@@ -65,11 +68,47 @@ def check_port(settings: Settings) -> None:
 
 def prepare(settings: Settings) -> None:
     """Logins, schema and, where wanted, the demo company."""
-    if exists("portal.bootstrap"):
-        importlib.import_module("portal.bootstrap").bootstrap(settings)
+    if not at_head(settings):
+        bootstrap = importlib.import_module("portal.bootstrap")
+        bootstrap.bootstrap(settings)
+        remember_head(settings)
     if settings.demo_on and exists("portal.demo.command") and _is_empty(settings):
         click.echo("The database is empty: making the demo company (once).")
         importlib.import_module("portal.demo.command").fill(settings)
+
+
+def _migrations() -> str:
+    """A checksum of the migrations folder."""
+    files = sorted(p for p in (HOME / "migrations").rglob("*") if p.is_file() and p.suffix != ".pyc")
+    return hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in files)).hexdigest()
+
+
+def _revision(settings: Settings) -> str | None:
+    """The schema version of the database as its worker login sees it; None when it cannot be read."""
+    import psycopg
+
+    try:
+        with psycopg.connect(settings.url_for("worker"), connect_timeout=5) as connection:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except psycopg.Error:
+        return None
+    return row[0] if row else None
+
+
+def at_head(settings: Settings) -> bool:
+    """Whether database and migrations folder are both as they were when we last migrated.
+
+    Saves loading the migration tools, which is most of a second start. Wrong only in the harmless direction.
+    """
+    try:
+        return (settings.var_dir / "schema").read_text() == f"{_migrations()} {_revision(settings)}"
+    except FileNotFoundError:
+        return False
+
+
+def remember_head(settings: Settings) -> None:
+    """Note what `at_head` compares with."""
+    (settings.var_dir / "schema").write_text(f"{_migrations()} {_revision(settings)}")
 
 
 def _is_empty(settings: Settings) -> bool:
@@ -120,7 +159,7 @@ def children(settings: Settings) -> list[Child]:
         ("beat", beat, "portal.events.beat"),
         ("sequencer", sequencer, "portal.events.sequencer"),
     ]
-    return [Child(name, command) for name, command, module in wanted if exists(module)]
+    return [Child(name, command, later=name != "web") for name, command, module in wanted if exists(module)]
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -129,6 +168,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         SUPERVISED: "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET),
         "VAR_DIR": str(settings.var_dir),
     }
 

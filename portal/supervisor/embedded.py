@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from portal.settings import Settings
-from portal.supervisor.command import SUPERVISED
+from portal.supervisor.command import SUPERVISED, at_head, remember_head
 from portal.supervisor.postgres import Server
 
 
@@ -25,7 +25,9 @@ def running(settings: Settings) -> Iterator[None]:
     try:
         if server is not None:
             server.start()
-        importlib.import_module("portal.bootstrap").bootstrap(settings)
+        if not at_head(settings):
+            importlib.import_module("portal.bootstrap").bootstrap(settings)
+            remember_head(settings)
         yield
     finally:
         if server is not None:
