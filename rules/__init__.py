@@ -34,7 +34,7 @@ from .errors import (
     UnknownError,
 )
 from .explain import Explanation, RowOutcome, Standing, explain
-from .gates import GateOutcome, covers
+from .gates import GateOutcome, covers, one_short
 from .geo import EARTH_RADIUS_M, distance_m
 from .model import (
     ALL_GATES,
@@ -129,6 +129,7 @@ __all__ = [
     "explain",
     "minor_per_major",
     "next_opening",
+    "one_short",
     "opens_within",
     "replay",
     "returned_credit",

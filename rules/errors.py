@@ -32,7 +32,16 @@ def shown(value: object) -> str:
         value = list(value[:8])
     elif isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
         return "a number of more than 77 digits"
-    text = repr(value)
+    elif isinstance(value, dict):
+        return (
+            f"an object with {', '.join(str(key)[:20] for key in list(value)[:5])}"
+            if value
+            else "an empty object"
+        )
+    try:
+        text = repr(value)
+    except ValueError:  # an integer too long to print, inside a list
+        return f"a {type(value).__name__} of a huge number"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

@@ -41,6 +41,7 @@ PARTNER_KEYS = (
     *("product_lines", "capacity", "load"),
 )
 _LONG_AGO = date(2000, 1, 1)
+_NATIONWIDE = (Territory("nationwide"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,6 @@ def _read_candidates(node: Node) -> tuple[tuple[Candidate, ...], dict[int, int]]
 def _read_candidate(node: Node, number: int) -> Candidate:
     node.keys(("name",), PARTNER_KEYS)
     territories = node["territories"]
-    read = tuple(_read_territory(item) for item in territories.items(100))
     return Candidate(
         id=number,
         company_id=number,
@@ -125,7 +125,9 @@ def _read_candidate(node: Node, number: int) -> Candidate:
         lat=node["lat"].number_or_none(-90, 90),
         lon=node["lon"].number_or_none(-180, 180),
         country=node["country"].text_or_none(COUNTRY),
-        territories=(Territory("nationwide"),) if territories.absent else read,
+        territories=_NATIONWIDE
+        if territories.absent
+        else tuple(map(_read_territory, territories.items(100))),
         certifications=tuple(_read_certification(item) for item in node["certifications"].items(100)),
         product_lines=frozenset(node["product_lines"].words(TEXT, 100)),
         capacity=node["capacity"].integer(0, 10**6, default=10),

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from .calendars import next_opening
 from .canonical import utc_text
 from .geo import between_m
-from .model import Candidate, Certification, Place, Request, State, Territory
+from .model import Candidate, Certification, Place, Request, Snapshot, State, Territory
 from .rows import Row, full_subdivision, plain_postal
 from .ruleset import RuleSet
 
@@ -186,3 +186,21 @@ def all_outcomes(
 ) -> tuple[GateOutcome, ...]:
     """Every gate for one candidate, in the order of ALL_GATES, whether an earlier one failed or not."""
     return tuple(gate(rules, request, candidate, state) for gate in _GATES)
+
+
+def one_short(rules: RuleSet, snapshot: Snapshot, request: Request, state: State) -> dict[int, str]:
+    """The near misses: id and gate of every candidate that exactly one gate stopped; the excluded are none."""
+    found: dict[int, str] = {}
+    for candidate in snapshot.candidates:
+        if candidate.id in request.excluded:
+            continue
+        failed: list[str] = []
+        for gate in _GATES:
+            outcome = gate(rules, request, candidate, state)
+            if not outcome.passed:
+                failed.append(outcome.gate)
+                if len(failed) == 2:
+                    break
+        if len(failed) == 1:
+            found[candidate.id] = failed[0]
+    return found

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from .calendars import ALWAYS_OPEN, Calendar
 from .canonical import utc_text
 from .errors import RequestError
-from .reading import CURRENCY, MAX_INT, Node
+from .reading import MAX_INT, Node
 
 # The order is fixed: a candidate is counted at the first gate that stops it, and a decision stores 1 + this index.
 GATES = ("active", "agreement", "territory", "certified", "authorised", "capacity", "opens")
@@ -49,6 +49,11 @@ class Place:
     lat: float | None = None
     lon: float | None = None
 
+    def __post_init__(self) -> None:
+        for name, value, most in (("lat", self.lat, 90), ("lon", self.lon, 180)):
+            if value is not None and not -most <= value <= most:
+                raise RequestError(f"place.{name}", value, f"must be degrees from -{most} to {most}, or None")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -69,7 +74,10 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.as_of.tzinfo is None:
-            raise ValueError("as_of must be an aware datetime; give it in UTC")
+            raise RequestError("as_of", self.as_of, "must be an aware datetime; give it in UTC")
+        for name, value in (("id", self.id), ("seed", self.seed), ("amount_minor", self.amount_minor or 0)):
+            if not 0 <= value < MAX_INT:
+                raise RequestError(name, value, "must be from 0 to 2**63 - 1")
         object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))
         object.__setattr__(self, "product_lines", tuple(sorted(set(self.product_lines))))
         object.__setattr__(self, "certifications", tuple(sorted(set(self.certifications))))
@@ -112,19 +120,20 @@ class Request:
         return Request(
             id=0 if node["id"].absent else node["id"].id(),
             place=_read_place(node["place"]),
-            product_lines=node["product_lines"].words(),
-            certifications=node["certifications"].words(),
+            product_lines=_plain_words(node["product_lines"]),
+            certifications=_plain_words(node["certifications"]),
             amount_minor=None if amount.absent else amount.integer(0, MAX_INT - 1),
-            currency=node["currency"].text_or_none(CURRENCY),
-            language=node["language"].text_or_none(),
-            industry=node["industry"].text_or_none(),
-            source=node["source"].text_or_none(),
+            currency=node["currency"].plain_or_none(),
+            language=node["language"].plain_or_none(),
+            industry=node["industry"].plain_or_none(),
+            source=node["source"].plain_or_none(),
             as_of=node["as_of"].moment(),
             seed=0 if node["seed"].absent else node["seed"].id(),
-            excluded=frozenset(item.id() for item in node["excluded"].items(100_000)),
+            excluded=frozenset(item.id() for item in node["excluded"].items(MAX_WORDS)),
         )
 
 
+MAX_WORDS = 100_000  # members of a list in a stored request
 PLACE_FIELDS = ("country", "subdivision", "postal", "city", "lat", "lon")
 REQUEST_FIELDS = (
     *("id", "place", "product_lines", "certifications", "amount_minor", "currency"),
@@ -132,14 +141,18 @@ REQUEST_FIELDS = (
 )
 
 
+def _plain_words(node: Node) -> tuple[str, ...]:
+    return tuple(item.plain_or_none() or "" for item in node.items(MAX_WORDS))
+
+
 def _read_place(node: Node) -> Place:
     if node.absent or not node.keys((), PLACE_FIELDS):
         return Place()
     return Place(
-        country=node["country"].text_or_none(),
-        subdivision=node["subdivision"].text_or_none(),
-        postal=node["postal"].text_or_none(),
-        city=node["city"].text_or_none(),
+        country=node["country"].plain_or_none(),
+        subdivision=node["subdivision"].plain_or_none(),
+        postal=node["postal"].plain_or_none(),
+        city=node["city"].plain_or_none(),
         lat=node["lat"].number_or_none(-90, 90),
         lon=node["lon"].number_or_none(-180, 180),
     )
@@ -198,7 +211,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All candidates at one version, sorted by id whatever order they come in; the same id twice is a ValueError."""
+    """All candidates at one version, sorted by id whatever order they come in; the same id twice is a RequestError."""
 
     version: int
     candidates: tuple[Candidate, ...]
@@ -207,7 +220,7 @@ class Snapshot:
         ordered = tuple(sorted(self.candidates, key=lambda candidate: candidate.id))
         for before, after in pairwise(ordered):
             if before.id == after.id:
-                raise ValueError(f"candidate {after.id} stands twice in the snapshot")
+                raise RequestError("candidates", after.id, "stands twice in the snapshot; keep one")
         object.__setattr__(self, "candidates", ordered)
 
     def position(self, candidate_id: int) -> int | None:

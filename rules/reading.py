@@ -30,6 +30,7 @@ SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 POSTAL = re.compile(r"[A-Z0-9]{1,10}")
 CURRENCY = re.compile(r"[A-Z]{3}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ABSENT = object()
 
 
@@ -58,6 +59,8 @@ class Node:
 
     def keys(self, required: Sequence[str], optional: Sequence[str] = (), later: Sequence[str] = ()) -> bool:
         """Check that this is an object with these keys; False when it is no object. `later`: keys of later versions."""
+        if self.value is _ABSENT:  # whoever holds the object has said that it is missing
+            return False
         if not isinstance(self.value, Mapping):
             self.fault(KindError(self.path, self.value, "must be an object"))
             return False
@@ -81,7 +84,7 @@ class Node:
         if isinstance(self.value, Mapping):
             for key, value in self.value.items():
                 yield str(key), Node(value, self._at(str(key)), self.faults)
-        elif not self.absent:
+        elif self.value is not _ABSENT:
             self.fault(KindError(self.path, self.value, "must be an object"))
 
     def items(self, most: int, least: int = 0) -> list[Node]:
@@ -122,6 +125,13 @@ class Node:
 
     def text_or_none(self, pattern: re.Pattern[str] = TEXT, most: int = 200) -> str | None:
         return None if self.absent else self.text(pattern, most)
+
+    def plain_or_none(self) -> str | None:
+        """Any string, or nothing: for values that were checked where they came in."""
+        if self.absent or isinstance(self.value, str):
+            return None if self.absent else str(self.value)
+        self.fault(KindError(self.path, self.value, "must be text"))
+        return None
 
     def integer(self, least: int, most: int, default: int | None = None) -> int:
         """A whole number in [least, most]; absent gives the default when there is one."""
@@ -189,7 +199,7 @@ class Node:
         if self.absent:
             return None
         try:
-            if isinstance(self.value, str) and len(self.value) == 10:
+            if isinstance(self.value, str) and _DAY.fullmatch(self.value):
                 return date.fromisoformat(self.value)
         except ValueError:
             pass

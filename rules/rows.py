@@ -6,7 +6,7 @@ Later predicates and effects are known by name, so that a newer rule set is refu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from re import Pattern
@@ -166,7 +166,7 @@ def _read_cells(node: Node, predicates: dict[str, Pattern[str]]) -> tuple[tuple[
     cells: list[tuple[str, frozenset[str]]] = []
     for name, pattern in predicates.items():
         cell = node[name]
-        if isinstance(node.value, dict) and name in node.value:
+        if isinstance(node.value, Mapping) and name in node.value:
             words = cell.words(pattern, MAX_VALUES, least=1)
             cells.append((name, frozenset(word.casefold() if name == "level" else word for word in words)))
     return tuple(cells)

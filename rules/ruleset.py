@@ -174,11 +174,10 @@ def _read_score(node: Node) -> Score:
     node.keys(TERMS, later=TERMS_LATER)
     level, distance, capacity, fairness = (node[term] for term in TERMS)
     for term, keys in ((level, ("points", "default")), (distance, ("full_km", "zero_km")), (capacity, ())):
-        if not term.absent:
-            required = [key for key in keys if key != "default"]
-            term.keys(("weight", *required), tuple(set(keys) - set(required)))
-    if not fairness.absent:
-        fairness.keys(("weight",), ("share",))
+        term.keys(
+            ("weight", *(key for key in keys if key != "default")), ("default",) if "default" in keys else ()
+        )
+    fairness.keys(("weight",), ("share",))
     return Score(
         LevelTerm(_weight(level), _read_points(level["points"]), level["default"].integer(0, 100, default=0)),
         _read_distance(distance),

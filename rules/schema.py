@@ -1,7 +1,8 @@
 """The JSON Schema (2020-12) of the rule set form "interline.rule-set/1".
 
 Built from the same constants the parser uses. The parser checks more than a schema can say: ids that repeat, days
-that run backwards, edges that do not rise, names an example does not know. What the schema refuses, the parser refuses too.
+that run backwards, edges that do not rise, names an example does not
+know. What the schema refuses, the parser refuses too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from re import Pattern
 from typing import Any
 
 from .examples import EXCLUDED_NAME, MAX_CANDIDATES, MAX_EXAMPLES
-from .model import ALL_GATES, GATES, PLACE_FIELDS, TERRITORY_KINDS
+from .model import ALL_GATES, GATES, MAX_WORDS, PLACE_FIELDS, TERRITORY_KINDS
 from .reading import COUNTRY, CURRENCY, MAX_INT, NAME
 from .rows import MAX_AMOUNT, MAX_BOOST, MAX_ROWS, MAX_VALUES, WHEN, WHO
 from .ruleset import FORM, MAX_KM, MAX_MINUTES, MAX_WEIGHT, SHARES
@@ -72,8 +73,13 @@ def _pattern_text(name: str, pattern: Pattern[str]) -> Schema:
 
 
 def _score() -> Schema:
+    points: Schema = {
+        "type": "object",
+        "propertyNames": _text(most=80),
+        "additionalProperties": _integer(0, 100),
+    }
     level = _object(
-        {"weight": _WEIGHT, "points": {"type": "object", "additionalProperties": _integer(0, 100)}},
+        {"weight": _WEIGHT, "points": points},
         {"default": _integer(0, 100)},
     )
     return _object(
@@ -109,8 +115,11 @@ def _row() -> Schema:
 
 def _example() -> Schema:
     text = _or_null(_text())
-    place = _object({}, dict.fromkeys(PLACE_FIELDS, text) | _DEGREES)
-    words = _list(_text(), 10_000, unique=True)
+    loose = {
+        "type": ["string", "null"]
+    }  # a request is taken as it was stored; only a rule set's own words are checked
+    place = _object({}, dict.fromkeys(PLACE_FIELDS, loose) | _DEGREES)
+    words = _list({"type": "string"}, MAX_WORDS)
     request = _object(
         {"as_of": _MOMENT},
         {
@@ -119,12 +128,9 @@ def _example() -> Schema:
             "product_lines": words,
             "certifications": words,
             "amount_minor": _or_null(_integer(0, MAX_INT - 1)),
-            "currency": _or_null(_text(CURRENCY)),
-            "language": text,
-            "industry": text,
-            "source": text,
+            **dict.fromkeys(("currency", "language", "industry", "source"), loose),
             "seed": _or_null(_ID),
-            "excluded": _list(_ID, 100_000),
+            "excluded": _list(_ID, MAX_WORDS),
         },
     )
     territory = _object(
