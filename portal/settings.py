@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         "Mail server; unset: mail is written to VAR_DIR/mail and shown on /dev/mail",
         "Give smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465.",
     )
-    mail: Literal["auto", "folder", "smtp", "off"] = _setting(
+    mail_mode: Literal["auto", "folder", "smtp", "off"] = _setting(
         "auto",
         "Where mail goes: auto is smtp when SMTP_URL is set, else folder",
         "Use auto, folder, smtp or off.",
@@ -174,7 +174,7 @@ class Settings(BaseSettings):
 
     # -- checks ------------------------------------------------------------------------------------------------
 
-    @field_validator("log_level", "mail", mode="before")
+    @field_validator("log_level", "mail_mode", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -236,8 +236,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        if self.mail == "smtp" and self.smtp_url is None:
-            raise SettingsError("MAIL", "smtp", "Set SMTP_URL too, or use MAIL=folder.")
+        if self.mail_mode == "smtp" and self.smtp_url is None:
+            raise SettingsError("MAIL_MODE", "smtp", "Set SMTP_URL too, or use MAIL_MODE=folder.")
         if self.demo and not self.is_local:
             raise SettingsError(
                 "DEMO", "on", f"PUBLIC_URL is {self.public_url}; the demo is for this machine only."
@@ -276,11 +276,11 @@ class Settings(BaseSettings):
         return self.interline_secret is None and not any(configured)
 
     @property
-    def mail_mode(self) -> Literal["folder", "smtp", "off"]:
-        """MAIL with auto resolved."""
-        if self.mail == "auto":
+    def mail_backend(self) -> Literal["folder", "smtp", "off"]:
+        """MAIL_MODE with auto resolved."""
+        if self.mail_mode == "auto":
             return "smtp" if self.smtp_url else "folder"
-        return self.mail
+        return self.mail_mode
 
     @property
     def files_url(self) -> str:
@@ -429,3 +429,21 @@ def load() -> Settings:
                 "VAR_DIR", str(settings.var_dir), f"{error.strerror}: {error.filename}"
             ) from error
     return settings
+
+
+def help_page() -> str:
+    """The text of portal/help/settings.md, made from the fields above."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable, or the same name in lower case in section `[interline]` of",
+        "`development.ini` (another file: `INTERLINE_CONFIG`). The environment wins. With none set, everything is",
+        "embedded and local. A value that cannot be used stops the start and is named with its cure.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"

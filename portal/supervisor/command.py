@@ -20,7 +20,7 @@ from portal.supervisor.children import Child, Supervisor
 from portal.supervisor.postgres import PostgresError, Server
 
 # Said on every start and of no use to who reads it: Pyramid's own import, and Celery run as root (in a container).
-QUIET = "ignore:pkg_resources is deprecated:UserWarning,ignore::RuntimeWarning:celery.platforms"
+QUIET = "ignore:pkg_resources is deprecated:UserWarning,ignore::UserWarning:celery.platforms"
 # Set in every child, which then neither starts a database of its own nor migrates.
 SUPERVISED = "INTERLINE_SUPERVISED"
 
