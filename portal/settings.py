@@ -404,7 +404,7 @@ def make(**values: Any) -> Settings:
         name = str(first["loc"][0]) if first["loc"] else "settings"
         field = Settings.model_fields.get(name)
         extra = field.json_schema_extra if field and isinstance(field.json_schema_extra, dict) else {}
-        secret = "secret" in name or name.endswith("_url")
+        secret = name != "public_url" and name.endswith(("_secret", "_url"))
         value = (
             "(hidden)" if secret and "input" in first else first.get("input", values.get(name, _raw(name)))
         )

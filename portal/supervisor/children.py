@@ -201,9 +201,20 @@ class Supervisor:
         ):
             self._wait()
         if self.group:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.group, signal.SIGKILL)
+            self._empty_group()
         for child in self.children:
             if child.process is not None:
                 child.process.wait()
                 self._bury(child)
+
+    def _empty_group(self) -> None:
+        """Kill whoever is left in the group and wait until nobody is; init buries orphans, hence the bound."""
+        deadline = time.monotonic() + 5
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.group, signal.SIGKILL)
+            while time.monotonic() < deadline:
+                for child in self.children:
+                    if child.process is not None:
+                        child.process.poll()
+                os.killpg(self.group, 0)
+                time.sleep(0.01)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import socket as socket_module
 import stat
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from portal.supervisor.process import alive
 
 OLDEST_MAJOR = 15  # the features our migrations use
 SOCKET_PATH_MAX = 107  # sockaddr_un.sun_path less its closing zero byte
@@ -232,7 +235,7 @@ class Server:
             self._users = open(self.var / "pg.users", "w")  # noqa: SIM115  held until release()
             fcntl.flock(self._users, fcntl.LOCK_SH)
             if self._kept():
-                self._await(data)
+                self._await(data, socket)
                 return socket
             programs = _runnable(choose_programs(data, available_programs()), owner)
             if not (data / "PG_VERSION").exists():
@@ -297,12 +300,12 @@ class Server:
         self._keeper = subprocess.Popen(
             keeper, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/"
         )
-        self._await(data)
+        self._await(data, socket)
 
-    def _await(self, data: Path) -> None:
+    def _await(self, data: Path, socket: Path) -> None:
         """Wait until the server accepts connections; raises PostgresError with the end of its log."""
         deadline = time.monotonic() + START_SECONDS
-        while not _ready(data):
+        while not (_ready(data) and _listens(socket)):
             gone = self._keeper is not None and self._keeper.poll() is not None
             if gone or time.monotonic() > deadline:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
@@ -316,11 +319,18 @@ def _ready(data: Path) -> bool:
         lines = (data / "postmaster.pid").read_text().splitlines()
         if len(lines) < 8 or lines[7].strip() != "ready":
             return False
-        os.kill(int(lines[0]), 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return alive(int(lines[0]))
+    except (FileNotFoundError, ValueError):
         return False
-    except PermissionError:
-        return True
+
+
+def _listens(folder: Path) -> bool:
+    """Whether somebody accepts on the socket; the pid in a killed server's file may by now be another's."""
+    with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(folder / SOCKET_NAME))
+        except OSError:
+            return False
     return True
 
 
