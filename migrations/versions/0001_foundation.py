@@ -16,8 +16,10 @@ OPEN_LEAD = (
     "exists (select 1 from shares s where s.company_id = (select app.company()) and s.subject_type = 'lead'"
     " and s.subject_id = {id} and s.level = 'full')"
 )
+IN_LEAD = OPEN_LEAD.replace("s.level = 'full'", "s.level in ('offer', 'full')")
 REALM_AND_ME = f"realm_id = (select app.realm()) and audience @> array[{ME}]"
 DIRECTORY = (
+    "rule_sets",
     "standings",
     "locations",
     "location_facts",
@@ -139,13 +141,12 @@ def protect_tables() -> None:
     protect("offers", select=offer, insert=VENDOR, update=offer)
     protect("decisions", select=VENDOR, insert=VENDOR)
     protect("rule_sets", select=VENDOR, insert=VENDOR, update=VENDOR)
-    principal = f"{VENDOR} or company_id = (select app.principal())"
-    protect("routing_states", select=principal, insert=VENDOR, update=principal)
-    protect("shares", select=VENDOR_OR_OWN, insert=VENDOR, update=principal, delete=VENDOR)
+    protect("routing_states", select=VENDOR_OR_OWN, insert=VENDOR, update=VENDOR)
+    protect("shares", select=VENDOR_OR_OWN, insert=VENDOR, update=VENDOR_OR_OWN, delete=VENDOR)
     protect(
         "texts",
         select=f"{REALM_AND_ME} and (company_id = {ME} or (select app.kind()) = 'vendor' or subject_type <> 'lead' or "
-        + OPEN_LEAD.format(id="texts.subject_id")
+        + IN_LEAD.format(id="texts.subject_id")
         + ")",
         insert=f"{REALM} and company_id = (select app.principal())",
         delete=f"{REALM} and {OWN}",

@@ -1,0 +1,134 @@
+"""What routing needs of the directory, kept per process and realm, and read anew when its version has moved.
+
+Read under the vendor's (or `system`'s) context. The version is read first, with the context (app.enter), and
+locations added later are left out, so a snapshot never holds less or more candidates than its version says.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import Engine
+
+from portal.clocks.calendars import calendar_of
+from portal.db import PortalSession
+from portal.errors import Conflict
+from portal.partners.models import Authorisation, Certification, Territory
+from portal.routing.models import RuleSetRow
+from rules import Candidate, Reference, RuleSet, Snapshot
+from rules import Certification as HeldCertification
+from rules import Territory as Area
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rule set over a snapshot, ready to decide; `names` are companies by location id."""
+
+    version: int
+    rules: RuleSet
+    rule_set_version: int
+    snapshot: Snapshot
+    engine: Reference
+
+
+_plans: WeakKeyDictionary[Engine, dict[int, Plan]] = WeakKeyDictionary()
+
+
+def plan(session: PortalSession, version: int | None = None) -> Plan:
+    """The plan of the session's realm at `version` of the directory (default: the transaction's)."""
+    ctx = session.context
+    wanted = ctx.directory_version if version is None else version
+    bind = session.get_bind()
+    kept = _plans.setdefault(bind.engine, {})
+    found = kept.get(ctx.realm_id)
+    if found is None or found.version < wanted:
+        found = load(session, wanted)
+        kept[ctx.realm_id] = found
+    return found
+
+
+def current_version(session: PortalSession) -> int:
+    """The directory's version now, not when the transaction began."""
+    found: int = session.execute(
+        text("select version from directory_versions where realm_id = :r"), {"r": session.context.realm_id}
+    ).scalar_one()
+    return found
+
+
+def load(session: PortalSession, version: int) -> Plan:
+    """Read everything; five queries."""
+    row = published(session)
+    rules = RuleSet.parse(row.body)
+    snapshot = Snapshot(version, tuple(_candidates(session, version)))
+    return Plan(version, rules, row.version, snapshot, Reference(rules, snapshot))
+
+
+def published(session: PortalSession, subject_type: str = "lead") -> RuleSetRow:
+    """The rule set in force; Conflict when none has been published."""
+    found = session.scalars(
+        select(RuleSetRow).where(
+            RuleSetRow.realm_id == session.context.realm_id,
+            RuleSetRow.subject_type == subject_type,
+            RuleSetRow.state == "published",
+        )
+    ).first()
+    if found is None:
+        raise Conflict(
+            "No rule set is published, so nothing can be routed. Publish one first.", "no_rule_set"
+        )
+    return found
+
+
+CANDIDATES = text("""
+    select l.id, l.company_id, c.name, s.status, s.level, f.lat, f.lon, f.country, f.capacity, f.calendar, f.active,
+           exists (select 1 from agreements a where a.company_id = l.company_id and a.valid_to is null
+                   and a.version = r.agreement_version) as accepted
+    from locations l
+    join companies c on c.id = l.company_id and c.kind <> 'vendor'
+    join realms r on r.id = l.realm_id
+    join location_facts f on f.location_id = l.id and f.valid_to is null
+    left join standings s on s.company_id = l.company_id and s.valid_to is null
+    where l.realm_id = :realm and l.added_version <= :version
+    order by l.id
+""")
+
+
+def _candidates(session: PortalSession, version: int) -> list[Candidate]:
+    realm = session.context.realm_id
+    territories: dict[int, list[Area]] = defaultdict(list)
+    for t in _current(session, Territory, realm):
+        territories[t.location_id].append(Area(t.kind, t.country, t.code, t.lat, t.lon, t.radius_km))
+    held: dict[int, list[HeldCertification]] = defaultdict(list)
+    for c in _current(session, Certification, realm):
+        issued = c.issued or c.valid_from.date()
+        held[c.company_id].append(HeldCertification(c.programme, c.level, issued, c.expires, c.product_line))
+    lines: dict[int, set[str]] = defaultdict(set)
+    for a in _current(session, Authorisation, realm):
+        lines[a.company_id].add(a.product_line)
+    rows = session.execute(CANDIDATES, {"realm": realm, "version": version})
+    return [
+        Candidate(
+            id=row.id,
+            company_id=row.company_id,
+            name=row.name,
+            active=row.status == "active" and row.active,
+            agreement_accepted=row.accepted,
+            level=row.level,
+            lat=row.lat,
+            lon=row.lon,
+            country=row.country,
+            territories=tuple(territories[row.id]),
+            certifications=tuple(held[row.company_id]),
+            product_lines=frozenset(lines[row.company_id]),
+            capacity=row.capacity,
+            calendar=calendar_of(row.calendar),
+        )
+        for row in rows
+    ]
+
+
+def _current(session: PortalSession, table: Any, realm: int) -> Any:
+    columns = [column for column in table.__table__.c if column.name not in ("id", "realm_id", "valid_to")]
+    return session.execute(select(*columns).where(table.realm_id == realm, table.valid_to.is_(None)))
