@@ -114,7 +114,9 @@ def _put(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None
 
 def _clock(connection: Connection) -> None:
     connection.execute(
-        text("update realms set clock_offset_seconds = extract(epoch from cast(:now as timestamptz) - now())"),
+        text(
+            "update realms set clock_offset_seconds = extract(epoch from cast(:now as timestamptz) - now())"
+        ),
         {"now": NOW},
     )
 

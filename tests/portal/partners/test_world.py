@@ -20,4 +20,7 @@ def test_the_system_sees_three_partners_with_published_rules(world: World) -> No
     with world.system() as session:
         assert session.context.now == world.now
         assert session.execute(text("select count(*) from locations")).scalar_one() == 3
-        assert session.execute(text("select count(*) from rule_sets where state = 'published'")).scalar_one() == 1
+        assert (
+            session.execute(text("select count(*) from rule_sets where state = 'published'")).scalar_one()
+            == 1
+        )
