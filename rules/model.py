@@ -142,7 +142,7 @@ REQUEST_FIELDS = (
 
 
 def _plain_words(node: Node) -> tuple[str, ...]:
-    return tuple(item.plain_or_none() or "" for item in node.items(MAX_WORDS))
+    return tuple(item.plain() for item in node.items(MAX_WORDS))
 
 
 def _read_place(node: Node) -> Place:

@@ -128,10 +128,14 @@ class Node:
 
     def plain_or_none(self) -> str | None:
         """Any string, or nothing: for values that were checked where they came in."""
-        if self.absent or isinstance(self.value, str):
-            return None if self.absent else str(self.value)
+        return None if self.absent else self.plain()
+
+    def plain(self) -> str:
+        """Any string."""
+        if isinstance(self.value, str):
+            return self.value
         self.fault(KindError(self.path, self.value, "must be text"))
-        return None
+        return ""
 
     def integer(self, least: int, most: int, default: int | None = None) -> int:
         """A whole number in [least, most]; absent gives the default when there is one."""
