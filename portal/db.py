@@ -111,7 +111,8 @@ def session_for(engine: Engine, credential: Credential | None, tm: Any = None) -
     session = PortalSession(engine, expire_on_commit=False)
     session.credential = credential
     if tm is not None:
-        zope.sqlalchemy.register(session, transaction_manager=tm)
+        # "changed" from the start: it would otherwise roll back what was written by plain SQL, silently.
+        zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=tm)
     return session
 
 

@@ -145,7 +145,7 @@ set search_path = pg_catalog as $$
 begin
     if app.kind() is distinct from 'public' then return; end if;
     return query
-    select p.id, w.hash,
+    select p.id, w.hash::text,
         (select m.company_id from public.memberships m where m.person_id = p.id order by m.created_at, m.id limit 1)
     from public.people p join public.passwords w on w.person_id = p.id
     where p.realm_id = app.realm() and p.email_key = p_email_key and p.status = 'active';
