@@ -14,7 +14,7 @@ from itertools import count
 from markupsafe import Markup
 
 _ids = count(1)
-TEXT_PX = 6.3
+TEXT_PX = 6.2
 """Average width of a character at 12 px, to leave room for labels; names longer than the room are cut with an ellipsis."""
 
 
@@ -66,6 +66,7 @@ class _Canvas:
     width: int
     height: int
     parts: list[Markup] = field(default_factory=list)
+    links: bool = False
 
     def add(self, template: str, *values: object) -> None:
         """Append markup; values are escaped."""
@@ -83,12 +84,26 @@ class _Canvas:
 
     def svg(self, title: str, about: str) -> Markup:
         """The whole picture with its accessible name."""
-        number = next(_ids)
+        number, wide = next(_ids), "wide" if self.width > 500 else ""
+        role = "group" if self.links else "img"  # an image may not hold links
         head = Markup(
-            '<svg viewBox="0 0 {} {}" role="img" aria-labelledby="c{}t c{}d"><title id="c{}t">{}</title><desc id="c{}d">{}</desc>'
+            '<svg width="{}" height="{}" viewBox="0 0 {} {}" class="{}" role="{}" aria-labelledby="c{}t c{}d"><title id="c{}t">{}</title><desc id="c{}d">{}</desc>'
         )
         return (
-            head.format(self.width, self.height, number, number, number, title, number, about)
+            head.format(
+                self.width,
+                self.height,
+                self.width,
+                self.height,
+                wide,
+                role,
+                number,
+                number,
+                number,
+                title,
+                number,
+                about,
+            )
             + Markup("").join(self.parts)
             + Markup("</svg>")
         )
@@ -102,6 +117,7 @@ def _cut(words: str, room: float) -> str:
 
 def _link(url: str | None, body: Callable[[], None], canvas: _Canvas, label: str) -> None:
     if url:
+        canvas.links = True
         canvas.add('<a href="{}" aria-label="{}">', url, label)
     body()
     if url:
@@ -139,7 +155,7 @@ def mark(shape: str, css: str) -> Markup:
 
 def bars(
     title: str, items: Sequence[Bar], head: tuple[str, str, str], about: str = "", legend: tuple[str, str] | None = None,
-    width: int = 330, label_room: int = 96, unit: str = "",
+    width: int = 360, label_room: int = 104, unit: str = "",
 ) -> Chart:  # fmt: skip
     """Horizontal bars, one per item, with a thin tick for the period before. head: table heads (what, now, before)."""
     row, top = 28, 2
@@ -180,7 +196,7 @@ def bars(
 
 def dumbbells(
     title: str, items: Sequence[Dumbbell], promise: float, promise_label: str, head: tuple[str, str, str], about: str = "",
-    unit: str = "h", width: int = 330, label_room: int = 122, top_value: float | None = None,
+    unit: str = "h", width: int = 360, label_room: int = 146, top_value: float | None = None,
 ) -> Chart:  # fmt: skip
     """Median (dot) and slowest tenth (cap) per row, with the promise as a dashed line; amber where it is missed."""
     row, top = 26, 24
@@ -227,7 +243,7 @@ def dumbbells(
 
 def dot_strip(
     title: str, values: Sequence[float], head: tuple[str, str], promise: float | None = None, promise_label: str = "",
-    missed: int = 0, unit: str = "h", about: str = "", width: int = 310, bins: int = 40,
+    missed: int = 0, unit: str = "h", about: str = "", width: int = 318, bins: int = 40,
 ) -> Chart:  # fmt: skip
     """One dot per value, stacked where they fall together; values past the promise and `missed` ones are open amber dots.
 

@@ -73,6 +73,7 @@ def setup(env: Any) -> None:
         ntr=ntr,
         parts=parts,
         region_map=maps.region_map,
+        journey_map=maps.journey_map,
         pin_map=maps.pin_map,
     )
     env.filters.update(tr=tr, initials=parts.initials, tuple_=tuple)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
+from portal.web.i18n import _, tr
 from portal.web.parts import Pin
 
 OUTLINES = Path(__file__).parent / "static" / "vendor" / "outlines.npz"
@@ -182,9 +183,34 @@ def _pin(pin: Pin, x: float, y: float) -> Markup:
     return Markup('<a href="{}" aria-label="{}">{}</a>').format(pin.url, pin.label, body) if pin.url else body
 
 
+def spread(
+    places: list[tuple[float, float]], fixed: set[int], gap: float = 21.0
+) -> list[tuple[float, float]]:
+    """Move marks apart that would cover each other, a little at a time; fixed ones (the customer) stay."""
+    moved = list(places)
+    for _round in range(12):
+        calm = True
+        for i in range(len(moved)):
+            for j in range(i + 1, len(moved)):
+                dx, dy = moved[j][0] - moved[i][0], moved[j][1] - moved[i][1]
+                distance = math.hypot(dx, dy)
+                if distance >= gap:
+                    continue
+                calm = False
+                ux, uy = (dx / distance, dy / distance) if distance > 0.01 else (math.cos(j), math.sin(j))
+                push = (gap - distance) / (1 if i in fixed or j in fixed else 2) * 1.01
+                if i not in fixed:
+                    moved[i] = (moved[i][0] - ux * push, moved[i][1] - uy * push)
+                if j not in fixed:
+                    moved[j] = (moved[j][0] + ux * push, moved[j][1] + uy * push)
+        if calm:
+            break
+    return moved
+
+
 def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
     """Names beside their pins where there is room; pins come most important first, so those win the room."""
-    taken = [(x - 10, y - 10, x + 10, y + 10) for _pin_, x, y in placed]
+    taken = [(x - 10, y - 10, x + 10, y + 10) for _mark, x, y in placed]
     out = Markup("")
     for pin, x, y in placed:
         if not (pin.label and pin.show_label):
@@ -226,6 +252,10 @@ def pin_map(
     view = View(round(view.lat, 2), round(view.lon, 2), round(view.scale, -1), width, height)
     order = {"customer": 0, "first": 1, "ranked": 2, "short": 3, "refused": 4}
     placed = [(p, *view.xy(p.lat, p.lon)) for p in sorted(pins, key=lambda p: order.get(p.kind, 9))]
+    rings = [n for n, (p, _x, _y) in enumerate(placed) if p.kind in ("customer", "first", "ranked")][:40]
+    fixed = {n for n, i in enumerate(rings) if placed[i][0].kind == "customer"}
+    for i, (x, y) in zip(rings, spread([placed[i][1:] for i in rings], fixed), strict=True):
+        placed[i] = (placed[i][0], x, y)
     placed = [(p, x, y) for p, x, y in placed if -12 < x < width + 12 and -12 < y < height + 12]
     out = ground(view)[0]
     if ring_km and pins:
@@ -240,8 +270,15 @@ def pin_map(
         (x1, y1), (x2, y2) = ends["customer"], ends["first"]
         out += Markup('<path class="lnk" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x1, y1, x2, y2)
     out += Markup("").join(_pin(p, x, y) for p, x, y in reversed(placed)) + _labels(placed, view)
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, title, out
+    return Markup(
+        '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice" role="{}" aria-label="{}">{}</svg>'
+    ).format(
+        "wide" if width > 500 else "",
+        width,
+        height,
+        "group" if any(p.url for p in pins) else "img",
+        title,
+        out,
     )
 
 
@@ -285,6 +322,67 @@ def region_map(
     )
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
         width, height, title, hatch, out
+    )
+
+
+JOURNEY = (
+    (53.55, 9.99, "Hamburg"),
+    (50.08, 14.43, "Prague"),
+    (48.31, 14.29, "Linz"),
+    (47.8, 13.04, "Salzburg"),
+)
+"""Stops of the decoration beside the sign-in form."""
+
+
+@lru_cache(maxsize=16)
+def journey_map(vendor: str) -> Markup:
+    """Decoration: one hand-over from the vendor by a distributor and a partner to a customer."""
+    width, height = 680, 800
+    view = View(50.4, 12.6, 4000, width, height)
+    out = ground(view)[0]
+    (x1, y1), (x2, y2), (x3, y3), (x4, y4) = (view.xy(lat, lon) for lat, lon, _name in JOURNEY)
+    out += Markup(
+        '<path class="way" d="M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}"/>'
+        '<path class="way n" d="M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}"/>'
+    ).format(
+        x1,
+        y1,
+        x2 - 60,
+        (y1 + y2) / 2,
+        x2,
+        y2,
+        x2 + 14,
+        (y2 + y3) / 2,
+        x3,
+        y3,
+        x3,
+        y3,
+        x3 - 40,
+        y3 + 12,
+        x4,
+        y4,
+    )
+    stops = (
+        (x1, y1, "dot", vendor, tr(_("hands it over"))),
+        (x2, y2, "dot", tr(_("Distributor")), JOURNEY[1][2]),
+        (x3, y3, "hold", tr(_("Your company")), tr(_("holds it now"))),
+        (x4, y4, "open", tr(_("Your customer")), ""),
+    )
+    for x, y, css, name, at in stops:
+        out += Markup('<circle class="{}" cx="{:.0f}" cy="{:.0f}" r="{}"/>').format(
+            css, x, y, 9 if css == "hold" else 6
+        )
+        if css == "hold":
+            out += Markup('<circle class="in" cx="{:.0f}" cy="{:.0f}" r="4.5"/>').format(x, y)
+        left, anchor = (x - 16, "end") if css == "open" else (x + 18, "start")
+        out += Markup('<text class="nm" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>').format(
+            left, y - 4, anchor, name
+        )
+        out += Markup('<text class="at" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>').format(
+            left, y + 14, anchor, at
+        )
+    return Markup('<svg viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice">{}</svg>').format(
+        width, height, out
     )
 
 

@@ -162,12 +162,9 @@ class ListState:
         """Rows before this page."""
         return (self.page - 1) * self.per
 
-    def active(self) -> list[tuple[Column, str, str]]:
-        """Filters in force: (column, words, address without it)."""
-        return [
-            (self.spec.column(key), _filter_words(self.spec.column(key), value), self.url(drop=key))
-            for key, value in self.filters.items()
-        ]
+    def words(self, column: Column) -> str:
+        """A filter in force, in words for its chip: 'Won, Lost'."""
+        return _filter_words(column, self.filters[column.key])
 
 
 @dataclass(frozen=True)
@@ -357,7 +354,7 @@ def _filter_params(column: Column, value: Any) -> list[tuple[str, str]]:
 
 
 def _filter_words(column: Column, value: Any) -> str:
-    """'Stage: Won, Lost' for the chip."""
+    """'Won, Lost', '1 Nov – 5 Nov', '≥ 25,000' for the chip."""
     if column.filter == "choice":
         words = dict(column.options())
         return ", ".join(tr(words[v]) for v in value)

@@ -61,7 +61,7 @@ ENTRIES = [
     p.Entry(at(9, 56), "You", "opened the offer", icon="eye"),
     p.Entry(at(9, 48), "Halden Pumps", "offered the lead to Danubia Technik", "Answer by 16:00. E-mail sent to Katrin Moser and Lukas Gruber.", "send", "info"),
     p.Entry(at(9, 47), "You were chosen", "out of 9 partners that could take it", "12 km away, Gold, ATEX Repair valid until 31 Mar 2027, 6 of 10 open leads.", "arrows-split", "accent", url="/x", url_label="Why you"),
-    p.Entry(at(9, 46, 20), "Halden Pumps", "received the request from its web form", "Monday, 23 November 2026", "ticket"),
+    p.Entry(at(9, 46), "Halden Pumps", "received the request from its web form", "Monday, 23 November 2026", "ticket"),
 ]  # fmt: skip
 
 FACTS = [
@@ -110,7 +110,7 @@ ACCEPT = charts.dumbbells(
     6, "promise 6 h", ("Partner", "median", "slowest tenth"),
 )  # fmt: skip
 WON = charts.bars(
-    "Won by region", [charts.Bar(n, v, b) for n, v, b in [("Upper Austria", 612, 540), ("South Moravia", 488, 401), ("Bavaria", 431, 470), ("Vienna", 296, 310), ("Salzburg", 214, 160), ("South Bohemia", 121, 96), ("Styria", 88, 120)]],
+    "Won by region", [charts.Bar(n, v, b, url='/x') for n, v, b in [("Upper Austria", 612, 540), ("South Moravia", 488, 401), ("Bavaria", 431, 470), ("Vienna", 296, 310), ("Salzburg", 214, 160), ("South Bohemia", 121, 96), ("Styria", 88, 120)]],
     ("Region", "this quarter", "last quarter"), unit="EUR thousand, 1 Oct to today",
 )  # fmt: skip
 ANSWERS = charts.dot_strip("Your answer time", [0.4, 0.7, 0.8, 1.1, 1.3, 1.3, 1.4, 1.4, 1.4, 1.8, 1.9, 1.9, 2, 2, 2.2, 2.2, 2.4, 2.7, 3, 3.3, 3.6], ("Hours", "Answers"), 6, "promise 6 h", 1)  # fmt: skip
@@ -162,7 +162,7 @@ def bad_form() -> Form[NewPartner]:
 
 HEAD = """{% extends "base.jinja2" %}{% from "macros/ui.jinja2" import heading, crumbs as trail, action, tabs, segmented, card, data_card, tile, empty, alert, confirm, steps %}
 {% from "macros/waybill.jinja2" import waybill, strip, offer_card, timeline, composer, facts, promises, needs_now %}
-{% from "macros/charts.jinja2" import chart, funnel, score_bar, score_legend, candidate_map %}
+{% from "macros/charts.jinja2" import chart, funnel, score_bar, score_legend, candidate_map, coverage_map %}
 {% from "macros/table.jinja2" import list_table %}{% from "macros/form.jinja2" import form as form_of %}
 {% block title %}Sample{% endblock %}{% block content %}"""
 
@@ -174,7 +174,7 @@ HOME = (
 <div class="cols3">
 {% call data_card('Time to accept', 'Two of seven keep a tenth of customers waiting past the promise by an hour or more.', '/x', 'All 61 partners') %}{{ chart(accept) }}{% endcall %}
 {% call data_card('Won by region', 'EUR 2.25 m so far, 7 % more than in the whole of last quarter.', '/x', '118 won leads') %}{{ chart(won) }}{% endcall %}
-{% call data_card('Coverage', 'Partners with ATEX Repair by region. Nobody in Vorarlberg and Karlovy Vary.', '/x', 'Table and map') %}<figure class="map all">{{ region_map(['aut', 'cze'], coverage, 'Partners by region') }}</figure>{% endcall %}
+{% call data_card('Coverage', 'Partners with ATEX Repair by region. Nobody in Vorarlberg and Karlovy Vary.', '/x', 'Table and map') %}{{ coverage_map(['aut', 'cze'], coverage, 'Partners by region', 'Region', 'Partners') }}{% endcall %}
 </div><div class="mt">{% call card('Leads a week') %}{{ chart(trend, true) }}{% endcall %}</div>{% endblock %}"""
 )
 
@@ -198,7 +198,7 @@ DECISION = (
     HEAD
     + """{{ trail([('Leads', '/x'), ('L-10482', '/x'), ('Decision', none)]) }}{{ strip(w) }}
 {% call heading('Danubia Technik got this lead: of the 9 partners that could take it, it is Gold and only 12 km from the customer.', 'Decided Mon 23 Nov 2026, 09:47', say=true) %}<a class="btn" href="/x">Re-route</a>{% endcall %}
-<div class="cols2">{% call card('From 214 partners to 9', body=false) %}{{ funnel(gates) }}{% endcall %}{{ candidate_map(pins, 'Map of the candidates', 50) }}</div>
+<div class="cols-map">{% call card('From 214 partners to 9', body=false) %}{{ funnel(gates) }}{% endcall %}{{ candidate_map(pins, 'Map of the candidates', 50) }}</div>
 <section class="card mt"><div class="card-header"><div class="row-f wrap-f"><h2>Candidates</h2>{{ segmented([parts.Tab('Could take it', '?', true, 9), parts.Tab('Refused', '?r', false, 198)], 'Outcome') }}</div>{{ score_legend([('Level', 40, 1), ('Distance', 30, 2), ('Win rate', 15, 3), ('Free capacity', 10, 4), ('Fairness', 5, 5)]) }}</div>
 <table class="table tight t-cards"><thead><tr><th class="num">Rank</th><th>Partner</th><th>Outcome</th><th>Level</th><th class="num">Distance, km</th><th>Score by term, of 100</th></tr></thead><tbody>{% for name, out, level, km, t in candidates %}<tr data-row{% if loop.first %} class="sel"{% endif %}><td class="num" data-l="Rank">{{ loop.index }}</td><td class="first" data-l="Partner">{{ name }}</td><td data-l="Outcome">{{ status('candidate', out, plain=true) }}</td><td data-l="Level">{{ level }}</td><td class="num" data-l="Distance, km">{{ km }}</td><td>{{ score_bar(t) }}</td></tr>{% endfor %}</tbody></table></section>{% endblock %}"""
 )
@@ -215,6 +215,22 @@ FORM = (
     + """{{ heading('New partner') }}{{ form_of(form, '/x', 'Save partner', '/partners') }}<div class="mt">{{ confirm(question) }}</div>{% endblock %}"""
 )
 
+
+
+class SignIn(BaseModel):
+    """Two fields."""
+
+    email: str = Field(title="Work e-mail", json_schema_extra={"widget": "email", "attrs": {"autocomplete": "username"}})
+    password: str = Field(title="Password", json_schema_extra={"widget": "password", "attrs": {"autocomplete": "current-password"}})
+
+
+SIGN = """{% extends "sign.jinja2" %}{% from "macros/form.jinja2" import form as form_of %}{% block title %}Sign in{% endblock %}
+{% block content %}<h1>Sign in to the partner network</h1><p class="muted mb">Offers, carts and service cases between Halden Pumps and its partners.</p>{{ form_of(form, '/sign-in', 'Sign in') }}{% endblock %}
+{% block under %}No account yet? Your company's administrator invites you.{% endblock %}"""
+
+PUBLIC = """{% extends "public.jinja2" %}{% from "macros/waybill.jinja2" import waybill %}{% block title %}Accept{% endblock %}{% block size %}mini{% endblock %}
+{% block content %}<h1>Accept pump service contract, Linz?</h1><p class="muted mb">12 km from you. Answer by today 16:00.</p><form method="post" action="/x">{{ csrf() }}<button class="btn btn-primary">Accept</button></form>{% endblock %}"""
+
 COVERAGE = {"Oberösterreich": 6, "Niederösterreich": 2, "Wien": 6, "Burgenland": 1, "Steiermark": 3, "Kärnten": 1, "Salzburg": 5, "Tirol": 1, "Vorarlberg": 0, "Jihočeský": 2, "Jihomoravský": 6, "Karlovarský": 0, "Plzeňský": 1, "Prague": 5, "Zlínský": 3}  # fmt: skip
 
 
@@ -227,5 +243,7 @@ def pages() -> dict[str, tuple[str, Callable[[], dict[str, Any]]]]:
         "decision": (DECISION, lambda: vendor_page() | {"w": WAYBILL, "pins": PINS, "candidates": CANDIDATES, "gates": [p.Gate("Partners", 214, "active on 23 November"), p.Gate("Cover Linz", 60, "154 work elsewhere", "/x"), p.Gate("Certified", 22, "38 lack ATEX Repair that day", "/x"), p.Gate("Authorised", 14, "8 may not sell Sentinel", "/x"), p.Gate("Free", 9, "4 at capacity, 1 on holiday", "/x")]}),
         "list": (LIST, lambda: vendor_page() | {"listing": Listing(SPEC.parse({"stage": ["won", "lost"], "received.from": "2026-11-01"}, "/leads"), ROWS, 1001, "leads")}),
         "form": (FORM, lambda: vendor_page() | {"form": bad_form(), "question": p.Confirm("Withdraw the offer to Danubia Technik?", ["Danubia Technik loses sight of the lead.", "The next best partner is offered it at once."], act("Withdraw", danger=True), "/x", "L-10482")}),
+        "sign": (SIGN, lambda: {"site": p.Site("Halden Pumps"), "form": Form(SignIn)}),
+        "public": (PUBLIC, lambda: {"site": p.Site("Halden Pumps"), "w": WAYBILL}),
         "error": ('{% extends "error.jinja2" %}', lambda: {"status": 409, "message": "Danubia Technik took it at 12:40.", "faults": ()}),
     }  # fmt: skip
