@@ -2,6 +2,6 @@
 
 from importlib import import_module
 
-ROOMS = ("leads", "sharing", "security")
+ROOMS = ("leads", "sharing")
 for _room in ROOMS:
     import_module(f"portal.{_room}.tasks")

@@ -230,7 +230,7 @@ $$;
 -- Acceptance: the one door by which a partner opens a subject. Only its own offer, still open, before its cap.
 create function app.open_offer(p_offer bigint, p_person bigint, p_now timestamptz) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog as $$
-declare o public.offers%rowtype; l bigint; at timestamptz;
+declare o public.offers%rowtype; l bigint; moment timestamptz;
 begin
     select lead_id into l from public.offers where id = p_offer and company_id = app.principal()
         and (app.subject() is null or app.subject() = p_offer);
@@ -238,13 +238,13 @@ begin
     -- Lead before offer, the order every action takes, so that two of them never wait for each other.
     perform 1 from public.leads where id = l for update;
     -- On the app login business time is the realm's; only the worker (demo, tests) may say another.
-    at := case when app.may_act() then p_now else app.clock(app.realm()) end;
-    select * into o from public.offers where id = p_offer and state = 'offered' and deadline_at > at for update;
+    moment := case when app.may_act() then p_now else app.clock(app.realm()) end;
+    select * into o from public.offers where id = p_offer and state = 'offered' and deadline_at > moment for update;
     if o.id is null then return null; end if;
-    update public.offers set state = 'accepted', answered_at = at, answered_by = p_person where id = o.id;
+    update public.offers set state = 'accepted', answered_at = moment, answered_by = p_person where id = o.id;
     update public.leads set assignment = 'held', assignment_reason = null, holder_company_id = o.company_id,
-        holder_location_id = o.location_id, holder_person_id = p_person, updated_at = at where id = l;
-    update public.shares set level = 'full', state = 'new', at = open_offer.at
+        holder_location_id = o.location_id, holder_person_id = p_person, updated_at = moment where id = l;
+    update public.shares set level = 'full', state = 'new', at = moment
     where company_id = o.company_id and subject_type = 'lead' and subject_id = l;
     return l;
 end $$;

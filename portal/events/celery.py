@@ -81,9 +81,6 @@ def _no_wake(session: Session, _previous: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _start_loops(**_: Any) -> None:
-    import portal.tasks
-
-    assert portal.tasks
     engine = make_engine(worker_url(settings), pool_size=settings.worker_threads + 1)
     for number in range(settings.worker_threads):
         threading.Thread(target=_loop, args=(engine, number == 0), name=f"work-{number}", daemon=True).start()

@@ -7,15 +7,12 @@ advisory lock makes a second sequencer, started by mistake, wait.
 
 import time
 
-import click
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-from portal.bootstrap import worker_url
-from portal.db import make_engine, transaction
+from portal.db import transaction
 from portal.security.context import Acting
-from portal.settings import load
 
 SEQUENCER_LOCK = 0x73657175
 IDLE_S = 0.05
@@ -48,8 +45,3 @@ def run(engine: Engine) -> None:
         if not busy:
             time.sleep(IDLE_S)
 
-
-@click.command()
-def sequencer() -> None:
-    """Stamp committed events with their position, for ever."""
-    run(make_engine(worker_url(load()), pool_size=1))

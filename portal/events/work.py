@@ -5,6 +5,7 @@ transaction that deletes the item, so nothing is lost or doubled. An outside one
 that is run between two transactions; it may run again after a crash, always under the same identity (the item's id).
 """
 
+import importlib
 import random
 import secrets
 import traceback
@@ -147,6 +148,7 @@ def run_due(
     batch: int = 10,
 ) -> int:
     """Run everything that is due until nothing is; how many items were run."""
+    importlib.import_module("portal.tasks")  # the rooms' handlers; imported late, because they import this module
     done = 0
     while done < limit:
         items = claim(engine, batch=batch, now=now, realm=realm)
@@ -174,7 +176,7 @@ def run_item(engine: Engine, item: Item, now: datetime | None = None) -> None:
             log.warning(
                 "work failed", kind=item.kind, item=item.id, attempt=item.attempts, error=type(error).__name__
             )
-            _postpone(engine, item, error, found.max_attempts if found else MAX_ATTEMPTS)
+            _postpone(engine, item, error, found.max_attempts if found else MAX_ATTEMPTS, now)
             return
 
 
@@ -200,7 +202,9 @@ def _finish(session: PortalSession, item: Item) -> bool:
     return session.execute(delete(WorkItem).where(mine)).rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
-def _postpone(engine: Engine, item: Item, error: Exception, max_attempts: int) -> None:
+def _postpone(
+    engine: Engine, item: Item, error: Exception, max_attempts: int, now: datetime | None
+) -> None:
     """Back off exponentially with jitter, the whole lane with it; park after the last attempt.
 
     The reason names the error's class and the frame, not its message: messages of databases quote values.
@@ -213,13 +217,14 @@ def _postpone(engine: Engine, item: Item, error: Exception, max_attempts: int) -
         session.execute(
             text("""
                 update work_items set state = :state, lease = null, lease_until = null, last_error = :reason,
-                       run_at = app.clock(realm_id) + make_interval(secs => :delay)
+                       run_at = coalesce(cast(:now as timestamptz), app.clock(realm_id)) + make_interval(secs => :delay)
                 where id = :id and lease = :lease
             """),
             {
                 "state": "parked" if item.attempts >= max_attempts else "ready",
                 "reason": reason,
                 "delay": delay,
+                "now": now,
                 "id": item.id,
                 "lease": item.lease,
             },
@@ -227,10 +232,11 @@ def _postpone(engine: Engine, item: Item, error: Exception, max_attempts: int) -
         if item.lane:
             session.execute(
                 text("""
-                    update work_items set run_at = app.clock(realm_id) + make_interval(secs => :delay)
+                    update work_items set run_at = coalesce(cast(:now as timestamptz), app.clock(realm_id))
+                        + make_interval(secs => :delay)
                     where lane = :lane and state = 'ready'
                 """),
-                {"lane": item.lane, "delay": delay},
+                {"lane": item.lane, "delay": delay, "now": now},
             )
     session.close()
 

@@ -34,6 +34,7 @@ PLAIN = (
     "title", "product_lines", "certifications", "amount", "currency", "language", "need", "start_on",
     "source", "channel", "hours", "legal_basis",
 )  # fmt: skip
+NEXT_NUMBER = text("select nextval('lead_numbers')")
 # What routing reads: a change of these routes a lead again that nobody could take.
 ROUTED_BY = frozenset(
     (*PLACE, "product_lines", "certifications", "amount", "currency", "language", "industry")
@@ -66,7 +67,7 @@ def receive(
     received_at = given.get("received_at") or session.context.now
     twin = _twin(session, print_, received_at)
     lead_id = new_id()
-    number = f"L-{session.execute(text("select nextval('lead_numbers')")).scalar_one()}"
+    number = f"L-{session.execute(NEXT_NUMBER).scalar_one()}"
     row = _lead_row(session, vendor, given, lead_id, number, account_id, contact_id)
     row |= {"fingerprint": print_, "suspected_duplicate_of": twin, "received_at": received_at}
     session.execute(insert(Lead), [row])

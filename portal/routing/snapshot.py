@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import select, text
 from sqlalchemy.engine import Engine
 
-from portal.clocks.calendars import calendar_of
+from portal.clocks import calendars
 from portal.db import PortalSession
 from portal.errors import Conflict
 from portal.partners.models import Authorisation, Certification, Territory
 from portal.routing.models import RuleSetRow
-from rules import Candidate, Reference, RuleSet, Snapshot
+from rules import Calendar, Candidate, Reference, RuleSet, Snapshot, canonical_json
 from rules import Certification as HeldCertification
 from rules import Territory as Area
 
@@ -108,6 +108,15 @@ def _candidates(session: PortalSession, version: int) -> list[Candidate]:
     for a in _current(session, Authorisation, realm):
         lines[a.company_id].add(a.product_line)
     rows = session.execute(CANDIDATES, {"realm": realm, "version": version})
+    # One object for equal calendars: a thousand locations often share a handful.
+    seen: dict[str, Calendar] = {}
+
+    def calendar_of(stored: dict[str, Any]) -> Calendar:
+        key = canonical_json(stored)
+        if key not in seen:
+            seen[key] = calendars.load(stored)
+        return seen[key]
+
     return [
         Candidate(
             id=row.id,
