@@ -25,10 +25,9 @@ bench: ## run the benchmarks and print a table; T=topic runs one
 
 lint: ## ruff, mypy --strict on rules and integrations, import contracts
 	@.ci/setup test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict rules integrations
-	$(BIN)/lint-imports
+	@bad=0; for check in "ruff check --output-format concise ." "ruff format --check ." \
+	  "mypy --strict rules integrations" "lint-imports --no-logo"; do \
+	  echo "-- $$check"; $(BIN)/$$check || bad=1; done; exit $$bad
 
 messages: ## collect the strings of pages and code into the translation template
 	@.ci/setup run

@@ -191,16 +191,22 @@ def choose_programs(data: Path, available: list[Programs]) -> Programs:
 
 
 def _runnable(programs: Programs, owner: Owner | None) -> Programs:
-    """The same programs where `owner` can reach them: a wheel under /root is copied once, not opened to the world."""
+    """The same programs where `owner` can reach them: a wheel under /root is copied once, not opened to the world.
+
+    A wheel's programs find their libraries in the folder NAME.libs beside the package, so that goes along.
+    """
     if owner is None or reachable(programs.folder / "postgres", owner):
         return programs
-    home = ROOT_HOME / f"postgresql-{programs.major}-{short_name(programs.folder)}"
+    package = programs.folder.parent.parent
+    home = ROOT_HOME / f"postgresql-{programs.major}-{short_name(package)}"
     if not home.exists():
         draft = home.with_name(f"{home.name}.{os.getpid()}")
-        ROOT_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-        shutil.copytree(programs.folder.parent, draft, symlinks=True)
+        draft.mkdir(mode=0o755, parents=True)
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, draft / folder.name, symlinks=True)
         draft.rename(home)
-    return Programs(home / "bin", programs.major)
+    return Programs(home / programs.folder.relative_to(package.parent), programs.major)
 
 
 # -- the server ------------------------------------------------------------------------------------------------
