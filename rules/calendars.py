@@ -90,9 +90,8 @@ def _windows(calendar: Calendar, start: datetime) -> Iterator[tuple[datetime, da
     """Open intervals in UTC that end after `start`, in order, the first cut at `start`; stops after a year of none."""
     name = calendar.time_zone
     cursor = start.astimezone(UTC)
-    day = start.astimezone(_zone(name)).date() - timedelta(
-        days=1
-    )  # yesterday's last span may end on a later repeat
+    # Yesterday too: where clocks go back at midnight its last span may end later than today begins.
+    day = start.astimezone(_zone(name)).date() - timedelta(days=1)
     empty = 0
     while empty <= HORIZON_DAYS and day < date.max - timedelta(days=1):
         empty += 1
@@ -113,7 +112,8 @@ def next_opening(calendar: Calendar, start: datetime) -> datetime | None:
 def opens_within(calendar: Calendar, start: datetime, cap_minutes: int) -> bool:
     """Whether it is open at some instant in [start, start + cap_minutes of wall clock)."""
     opened = next_opening(calendar, start)
-    return opened is not None and opened < start + cap_minutes * _MINUTE
+    # In UTC first: adding to a local time would add wall-clock minutes over a change of the clocks.
+    return opened is not None and opened < start.astimezone(UTC) + cap_minutes * _MINUTE
 
 
 def add_working(calendar: Calendar, start: datetime, minutes: int) -> datetime:
@@ -146,6 +146,7 @@ def deadline(calendar: Calendar, start: datetime, minutes: int, cap_minutes: int
 
 def working_minutes_between(calendar: Calendar, start: datetime, end: datetime) -> int:
     """Whole working minutes from `start` to `end`, negative when `end` is the earlier one."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
     if end < start:
         return -working_minutes_between(calendar, end, start)
     worked = timedelta()

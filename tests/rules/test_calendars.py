@@ -61,6 +61,18 @@ def test_opens_within_excludes_the_cap_itself() -> None:
     assert not opens_within(NEVER_OPEN, start, 10**6)
 
 
+def test_local_times_in_mean_the_same_as_utc() -> None:
+    """Minutes are real minutes: 02:00 of a spring night is an hour of the clock, not of time."""
+    calendar = Calendar("Europe/Vienna", (((180, 240),),) * 7)
+    assert opens_within(calendar, vienna(3, 29, 1, 30), 31)
+    assert not opens_within(calendar, vienna(3, 29, 1, 30), 30)
+    assert opens_within(calendar, vienna(10, 25, 1, 30), 151)
+    assert not opens_within(calendar, vienna(10, 25, 1, 30), 150)
+    always = Calendar("Europe/Vienna", ALL_WEEK)
+    assert working_minutes_between(always, vienna(10, 25, 2, 30), vienna(10, 25, 2, 30, fold=1)) == 60
+    assert working_minutes_between(always, vienna(10, 25, 2, 30, fold=1), vienna(10, 25, 2, 30)) == -60
+
+
 def test_a_calendar_that_never_opens_has_no_working_time() -> None:
     start = vienna(11, 23, 8)
     with pytest.raises(NeverOpens, match="never opens"):
@@ -96,6 +108,18 @@ def test_hours_that_the_clock_skips_are_not_worked() -> None:
     assert working_minutes_between(ends_in_gap, vienna(3, 29, 0), vienna(3, 29, 12)) == 60
     inside_gap = Calendar("Europe/Vienna", (((130, 170),),) * 7)
     assert working_minutes_between(inside_gap, vienna(3, 29, 0), vienna(3, 29, 12)) == 0
+
+
+def test_a_span_that_ends_in_the_repeated_hour_runs_to_the_second_of_the_two() -> None:
+    calendar = Calendar(
+        "Europe/Vienna", (((60, 150),),) * 7
+    )  # 01:00 to 02:30; 02:30 comes twice on 25 October
+    assert add_working(calendar, vienna(10, 25, 0), 150) == vienna(10, 25, 2, 30, fold=1).astimezone(UTC)
+    assert next_opening(calendar, vienna(10, 25, 2, 15, fold=1)) == vienna(10, 25, 2, 15, fold=1).astimezone(
+        UTC
+    )
+    two_spans = Calendar("Europe/Vienna", (((60, 150), (150, 240)),) * 7)
+    assert working_minutes_between(two_spans, vienna(10, 25, 0), vienna(10, 25, 12)) == 240
 
 
 def test_a_gap_at_midnight_and_a_zone_half_an_hour_off() -> None:

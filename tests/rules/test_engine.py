@@ -216,6 +216,15 @@ def test_a_stored_request_says_nothing_about_a_person() -> None:
     }
 
 
+def test_equal_scores_fall_to_the_nearer_one_and_no_distance_comes_last() -> None:
+    """All three are too far for any points, so only the tie-break tells them apart."""
+    people = (candidate(1), candidate(2, lat=40.0, lon=0.0), candidate(3, lat=41.0, lon=0.0))
+    for seed in range(10):
+        ranked = decide(default_ruleset(), Snapshot(1, people), request(seed=seed), State()).ranked
+        assert [one.id for one in ranked] == [3, 2, 1]
+        assert len({one.score for one in ranked}) == 1
+
+
 def test_ties_fall_by_seed_not_by_age() -> None:
     snapshot = Snapshot(1, tuple(candidate(number) for number in range(1, 9)))
     firsts = {
