@@ -7,11 +7,14 @@ view; raising would roll the count back.
 import hashlib
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pyramid.request import Request
 from sqlalchemy import text
 
 from portal.db import PortalSession
+
+if TYPE_CHECKING:  # the command line counts too, and starts faster without the web framework
+    from pyramid.request import Request
 
 # IPv6 customers are given a /64 at least, so single addresses say nothing (RFC 6177).
 IPV6_CUSTOMER_BITS = 64
@@ -56,7 +59,7 @@ def count(session: PortalSession, first: tuple[Limit, str], second: tuple[Limit,
     return max(over, default=0)
 
 
-def address_of(request: Request) -> str:
+def address_of(request: "Request") -> str:
     """The network the request comes from: IPv4 address or IPv6 /64.
 
     X-Forwarded-For is believed only from a proxy in a private network in front of a site that is not local, and only
