@@ -6,10 +6,11 @@ locations added later are left out, so a snapshot never holds less or more candi
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.engine import Engine
 
 from portal.clocks import calendars
@@ -24,7 +25,7 @@ from rules import Territory as Area
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A rule set over a snapshot, ready to decide; `names` are companies by location id."""
+    """A rule set over a snapshot, ready to decide."""
 
     version: int
     rules: RuleSet
@@ -32,6 +33,9 @@ class Plan:
     snapshot: Snapshot
     engine: Reference
 
+
+# Facts without an end are valid at this time too: the current ones, whatever the realm's clock says.
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 _plans: WeakKeyDictionary[Engine, dict[int, Plan]] = WeakKeyDictionary()
 
@@ -61,7 +65,7 @@ def load(session: PortalSession, version: int) -> Plan:
     """Read everything; five queries."""
     row = published(session)
     rules = RuleSet.parse(row.body)
-    snapshot = Snapshot(version, tuple(_candidates(session, version)))
+    snapshot = Snapshot(version, tuple(_candidates(session, version, LATEST)))
     return Plan(version, rules, row.version, snapshot, Reference(rules, snapshot))
 
 
@@ -81,33 +85,51 @@ def published(session: PortalSession, subject_type: str = "lead") -> RuleSetRow:
     return found
 
 
+def plan_at(session: PortalSession, version: int, moment: datetime, rule_set_version: int) -> Plan:
+    """The plan of a past decision: the rule set it named over the facts that were valid then.
+
+    `version` leaves out locations added later, so that positions are those of the decision's stored gate bytes.
+    """
+    row = session.scalars(
+        select(RuleSetRow).where(
+            RuleSetRow.realm_id == session.context.realm_id,
+            RuleSetRow.subject_type == "lead",
+            RuleSetRow.version == rule_set_version,
+        )
+    ).one()
+    rules = RuleSet.parse(row.body)
+    snapshot = Snapshot(version, tuple(_candidates(session, version, moment)))
+    return Plan(version, rules, row.version, snapshot, Reference(rules, snapshot))
+
+
 CANDIDATES = text("""
     select l.id, l.company_id, c.name, s.status, s.level, f.lat, f.lon, f.country, f.capacity, f.calendar, f.active,
-           exists (select 1 from agreements a where a.company_id = l.company_id and a.valid_to is null
-                   and a.version = r.agreement_version) as accepted
+           exists (select 1 from agreements a where a.company_id = l.company_id and a.version = r.agreement_version
+                   and a.valid_from <= :at and (a.valid_to is null or a.valid_to > :at)) as accepted
     from locations l
     join companies c on c.id = l.company_id and c.kind <> 'vendor'
     join realms r on r.id = l.realm_id
-    join location_facts f on f.location_id = l.id and f.valid_to is null
-    left join standings s on s.company_id = l.company_id and s.valid_to is null
+    join location_facts f on f.location_id = l.id and f.valid_from <= :at and (f.valid_to is null or f.valid_to > :at)
+    left join standings s on s.company_id = l.company_id
+         and s.valid_from <= :at and (s.valid_to is null or s.valid_to > :at)
     where l.realm_id = :realm and l.added_version <= :version
     order by l.id
 """)
 
 
-def _candidates(session: PortalSession, version: int) -> list[Candidate]:
+def _candidates(session: PortalSession, version: int, at: datetime) -> list[Candidate]:
     realm = session.context.realm_id
     territories: dict[int, list[Area]] = defaultdict(list)
-    for t in _current(session, Territory, realm):
+    for t in _valid(session, Territory, realm, at):
         territories[t.location_id].append(Area(t.kind, t.country, t.code, t.lat, t.lon, t.radius_km))
     held: dict[int, list[HeldCertification]] = defaultdict(list)
-    for c in _current(session, Certification, realm):
+    for c in _valid(session, Certification, realm, at):
         issued = c.issued or c.valid_from.date()
         held[c.company_id].append(HeldCertification(c.programme, c.level, issued, c.expires, c.product_line))
     lines: dict[int, set[str]] = defaultdict(set)
-    for a in _current(session, Authorisation, realm):
+    for a in _valid(session, Authorisation, realm, at):
         lines[a.company_id].add(a.product_line)
-    rows = session.execute(CANDIDATES, {"realm": realm, "version": version})
+    rows = session.execute(CANDIDATES, {"realm": realm, "version": version, "at": at})
     # One object for equal calendars: a thousand locations often share a handful.
     seen: dict[str, Calendar] = {}
 
@@ -138,6 +160,8 @@ def _candidates(session: PortalSession, version: int) -> list[Candidate]:
     ]
 
 
-def _current(session: PortalSession, table: Any, realm: int) -> Any:
+def _valid(session: PortalSession, table: Any, realm: int, at: datetime) -> Any:
+    """Rows valid at `at`, as plain columns."""
     columns = [column for column in table.__table__.c if column.name not in ("id", "realm_id", "valid_to")]
-    return session.execute(select(*columns).where(table.realm_id == realm, table.valid_to.is_(None)))
+    ends = or_(table.valid_to.is_(None), table.valid_to > at)
+    return session.execute(select(*columns).where(table.realm_id == realm, table.valid_from <= at, ends))
