@@ -22,13 +22,10 @@ COMMANDS: dict[str, tuple[str, bool, str]] = {
     "demo": ("portal.demo.command:demo", True, "Fill an empty database with the demo company."),
     "import": ("portal.imports.command:import_", True, "Read partners, leads and so on from a file."),
     "export": ("portal.imports.command:export", True, "Write partners, leads or decisions to a file."),
-    "route": ("portal.routing.command:route", True, "Route leads that wait."),
-    "rehearse": ("portal.routing.command:rehearse", True, "Try a rule set on past leads."),
-    "replay": ("portal.routing.command:replay", True, "Decide a past decision again and compare."),
+    "route": ("portal.leads.command:route", True, "Route leads that wait."),
     "client": ("portal.connections.command:client", True, "API clients: add, list, revoke."),
     "person": ("portal.companies.command:person", True, "People who may sign in."),
     "work": ("portal.events.command:work", True, "Work items: status and retry."),
-    "privacy": ("portal.accounts.command:privacy", True, "Export or erase one person's data."),
 }
 
 

@@ -92,7 +92,7 @@ def settings_for(server_url: str, name: str) -> Settings:
         interline_secret=SECRET,
         login_prefix="iltest",
         var_dir=Path(tempfile.gettempdir()) / f"interline-test-var-{os.getpid()}",
-        mail="folder",
+        mail_mode="folder",
         public_url="http://localhost:6543",
     )
 
