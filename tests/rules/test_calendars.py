@@ -131,6 +131,19 @@ def test_a_gap_at_midnight_and_a_zone_half_an_hour_off() -> None:
     assert working_minutes_between(lord_howe, first, first + timedelta(days=1)) == 1470
 
 
+def test_midnight_that_comes_twice() -> None:
+    """In Havana 1 November 2026 begins twice, an hour apart: a span to midnight runs to the second one."""
+    havana = ZoneInfo("America/Havana")
+    evening = Calendar("America/Havana", (((1200, 1440),),) * 7)
+    between = datetime(2026, 11, 1, 0, 30, tzinfo=havana).astimezone(UTC)
+    assert next_opening(evening, between) == between
+    assert working_minutes_between(evening, between, between + timedelta(hours=6)) == 30
+    assert (
+        working_minutes_between(Calendar("America/Havana", ALL_WEEK), between, between + timedelta(days=2))
+        == 2880
+    )
+
+
 def test_a_local_day_far_from_utc() -> None:
     kiritimati = Calendar("Pacific/Kiritimati", (((540, 1020),),) * 5 + ((), ()))  # UTC+14
     sunday_evening = datetime(2026, 11, 22, 20, tzinfo=UTC)  # Monday 10:00 there
