@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, DateTime, MetaData, create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.session import SessionTransaction
+from zope.sqlalchemy.datamanager import STATUS_CHANGED
 
 from portal.security.context import Context, Credential, enter
 
@@ -100,9 +101,10 @@ class PortalSession(Session):
 
 
 @event.listens_for(PortalSession, "after_begin")
-def _enter_context(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+def _enter_context(session: Session, begun: SessionTransaction, connection: Connection) -> None:
     assert isinstance(session, PortalSession)
-    if session.get_nested_transaction() is None and session.credential is not None:
+    # Asked of the transaction that began, not of the session: its first statement may stand inside a savepoint.
+    if not begun.nested and session.credential is not None:
         session.ctx = enter(connection, session.credential)
 
 

@@ -76,6 +76,7 @@ def grant_functions() -> None:
         "open_token(bigint, bytea, bytea, text[], int)",
         "throttle(bytea, int, int)",
         "open_offer(bigint, bigint, timestamptz)",
+        "use_link()",
         "next_directory_version(bigint)",
     ):
         op.execute(f"grant execute on function app.{function} to {app}, {worker}")
@@ -664,7 +665,8 @@ def create_tables() -> None:
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("realm_id", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "role in ('operator', 'channel_manager', 'account_manager', 'sales_rep', 'service_agent', 'administrator', 'sales', 'service')",
+            "role in ('operator', 'channel_manager', 'account_manager', 'sales_rep', 'service_agent',"
+            " 'administrator', 'sales', 'service')",
             name=op.f("ck_memberships_role"),
         ),
         sa.ForeignKeyConstraint(

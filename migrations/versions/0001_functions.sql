@@ -249,6 +249,11 @@ begin
     return l;
 end $$;
 
+-- A mail link has answered its offer: it and the others that were mailed for this offer open nothing any more.
+create function app.use_link() returns void language sql volatile security definer set search_path = pg_catalog as $$
+    delete from public.credentials where purpose = 'offer' and subject_id = app.subject()
+$$;
+
 -- A partner may lower its own share, never raise it; the owner's functions and the vendor may do both.
 create function app.guard_share() returns trigger language plpgsql set search_path = pg_catalog as $$
 declare owner name;
