@@ -18,7 +18,6 @@ from sqlalchemy import BigInteger, DateTime, MetaData, create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.session import SessionTransaction
-from zope.sqlalchemy.datamanager import STATUS_CHANGED
 
 from portal.security.context import Context, Credential, enter
 
