@@ -198,17 +198,19 @@ def make_offer(
 
 
 def offer_times(rules: RuleSet, calendar: Calendar, now: datetime) -> dict[str, datetime]:
-    """Deadline in the location's working hours, its wall-clock cap, and the reminder on the way there."""
+    """Deadline in the location's working hours, its wall-clock cap, and the reminder on the way there.
+
+    Where the cap cuts the deadline short, the reminder comes at its share of the wall-clock time instead.
+    """
     policy = rules.offer
+    cap_at = now + timedelta(minutes=policy.cap_minutes)
     until = deadline(calendar, now, policy.answer_within_minutes, policy.cap_minutes)
     remind = deadline(
         calendar, now, int(policy.answer_within_minutes * policy.reminder_at), policy.cap_minutes
     )
-    return {
-        "deadline_at": until,
-        "cap_at": now + timedelta(minutes=policy.cap_minutes),
-        "remind_at": min(remind, until),
-    }
+    if until >= cap_at:
+        remind = min(remind, now + (until - now) * policy.reminder_at)
+    return {"deadline_at": until, "cap_at": cap_at, "remind_at": remind}
 
 
 def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) -> dict[str, Any]:
