@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 
 from markupsafe import Markup
 
@@ -87,7 +87,8 @@ class _Canvas:
         number, wide = next(_ids), "wide" if self.width > 500 else ""
         role = "group" if self.links else "img"  # an image may not hold links
         head = Markup(
-            '<svg width="{}" height="{}" viewBox="0 0 {} {}" class="{}" role="{}" aria-labelledby="c{}t c{}d"><title id="c{}t">{}</title><desc id="c{}d">{}</desc>'
+            '<svg width="{}" height="{}" viewBox="0 0 {} {}" class="{}" role="{}" aria-labelledby="c{}t c{}d">'
+            '<title id="c{}t">{}</title><desc id="c{}d">{}</desc>'
         )
         return (
             head.format(
@@ -286,7 +287,7 @@ def dot_strip(
             f"{number(low)}–{number(high_)} {unit}",
             str(sum(low <= v < high_ or v == high_ == steps[-1] for v in values)),
         )
-        for low, high_ in zip(steps, steps[1:], strict=False)
+        for low, high_ in pairwise(steps)
     ]
     if missed:
         rows.append((promise_label, str(missed)))

@@ -1,10 +1,9 @@
-"""Makes portal/web/static/vendor out of node_modules: htmx, the icons we use as one sprite, outlines of the world's
+"""Makes portal/web/static/vendor out of node_modules: htmx, the icons as one sprite, outlines of the world's
 countries and of some countries' regions as one compact file. Run by `make install`: python -m portal.web.build_assets"""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,113 +14,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "static" / "vendor"
-ICON_NAME = re.compile(r"""(?:icon\(|icon=|icon:|Icon\(|ico=|"ico":)\s*['"]([a-z0-9-]+)['"]""")
-STATUS_ICON = re.compile(r"""Status\(.*?,\s*"[a-z]+",\s*"([a-z0-9-]+)"\)""")
-ALWAYS = [
-    "adjustments",
-    "alert-circle",
-    "alert-triangle",
-    "arrow-back-up",
-    "arrow-down",
-    "arrow-left",
-    "arrow-narrow-down",
-    "arrow-narrow-up",
-    "arrow-right",
-    "arrows-sort",
-    "arrows-split",
-    "ban",
-    "bell-ringing",
-    "bookmark",
-    "building",
-    "calendar",
-    "certificate",
-    "certificate-off",
-    "check",
-    "chevron-down",
-    "chevron-left",
-    "chevron-right",
-    "chevron-up",
-    "circle",
-    "circle-check",
-    "circle-dashed",
-    "circle-minus",
-    "circle-x",
-    "clock",
-    "clock-hour-4",
-    "clock-off",
-    "columns",
-    "copy",
-    "download",
-    "dots",
-    "edit",
-    "equal",
-    "external-link",
-    "eye",
-    "file",
-    "file-import",
-    "file-text",
-    "filter",
-    "git-pull-request",
-    "hand-stop",
-    "help",
-    "history",
-    "home",
-    "info-circle",
-    "key",
-    "keyboard",
-    "list-check",
-    "lock",
-    "lock-open",
-    "logout",
-    "mail",
-    "map",
-    "map-pin",
-    "menu-2",
-    "message-circle",
-    "moon",
-    "paperclip",
-    "pencil",
-    "phone",
-    "player-pause",
-    "player-play",
-    "plug-connected",
-    "plus",
-    "point",
-    "question-mark",
-    "refresh",
-    "route",
-    "route-off",
-    "search",
-    "seeding",
-    "send",
-    "settings",
-    "sort-ascending",
-    "star",
-    "sun",
-    "sun-moon",
-    "ticket",
-    "trash",
-    "trophy",
-    "upload",
-    "user",
-    "user-plus",
-    "users",
-    "x",
-    "building-store",
-    "world",
-    "clipboard-list",
-    "inbox",
-    "tag",
-    "scale",
-    "thumb-up",
-    "thumb-down",
-    "flag",
-    "zoom-question",
-    "bulb",
-    "gavel",
-    "shield-check",
-    "database",
-]
 REGION_COUNTRIES = (
     "aut",
     "deu",
@@ -143,20 +35,11 @@ GRID = 3
 """Decimals of a degree kept: 0.001 is 110 m, finer than one pixel of any map we draw."""
 
 
-def used_icons() -> set[str]:
-    """Icon names written anywhere in portal's Python and templates, plus the usual ones."""
-    names = set(ALWAYS)
-    for path in [*ROOT.glob("portal/**/*.py"), *ROOT.glob("portal/**/*.jinja2")]:
-        text = path.read_text(encoding="utf-8")
-        names.update(ICON_NAME.findall(text))
-        names.update(STATUS_ICON.findall(text))
-    return names
-
-
-def sprite(nodes: dict[str, list[Any]], names: set[str]) -> str:
-    """SVG sprite with one <symbol> per icon, names sorted. Tabler Icons, MIT, copyright Pawel Kuna."""
+def sprite(nodes: dict[str, list[Any]]) -> str:
+    """SVG sprite with one <symbol> per icon, names sorted. Only the server reads it and puts single icons into pages, so
+    it holds all of them: no page can ask for one that is missing."""
     out = ['<svg xmlns="http://www.w3.org/2000/svg"><!-- Tabler Icons, MIT licence, copyright Pawel Kuna -->']
-    for name in sorted(names & nodes.keys()):
+    for name in sorted(nodes):
         inner = "".join(
             f"<{tag} " + " ".join(f'{k}="{v}"' for k, v in attrs.items()) + "/>" for tag, attrs in nodes[name]
         )
@@ -257,7 +140,7 @@ def main(modules: Path = ROOT / "node_modules") -> int:
     nodes = modules / "@tabler" / "icons" / "tabler-nodes-outline.json"
     if nodes.exists():
         (VENDOR / "icons.svg").write_text(
-            sprite(json.loads(nodes.read_text(encoding="utf-8")), used_icons()), encoding="utf-8"
+            sprite(json.loads(nodes.read_text(encoding="utf-8"))), encoding="utf-8"
         )
         made.append("icons.svg")
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 SPRITE = Path(__file__).parent / "static" / "vendor" / "icons.svg"
-_SYMBOL = re.compile(r'<symbol id="([a-z0-9-]+)"[^>]*>(.*?)</symbol>', re.S)
+_SYMBOL = re.compile(r'<symbol id="([a-z0-9-]+)"[^>]*>([^\n]*)</symbol>')
 
 
 @cache

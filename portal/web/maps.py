@@ -338,7 +338,7 @@ JOURNEY = (
 def journey_map(vendor: str) -> Markup:
     """Decoration: one hand-over from the vendor by a distributor and a partner to a customer."""
     width, height = 680, 800
-    view = View(50.4, 12.6, 4000, width, height)
+    view = View(50.75, 12.5, 3700, width, height)
     out = ground(view)[0]
     (x1, y1), (x2, y2), (x3, y3), (x4, y4) = (view.xy(lat, lon) for lat, lon, _name in JOURNEY)
     out += Markup(

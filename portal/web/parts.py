@@ -174,7 +174,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of a score, 0 to 100 points; c: colour 1 to 5 in the fixed order level, distance, win rate, capacity, fairness."""
+    """A part of a score, 0 to 100 points; c: colour 1 to 5 for level, distance, win rate, capacity, fairness."""
 
     label: str
     points: float

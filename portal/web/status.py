@@ -36,7 +36,7 @@ STATUS: dict[str, dict[str, Status]] = {
         "proposed": Status(_("Proposed"), "info", "file-text"),
         "won": Status(_("Won"), "good", "trophy"),
         "lost": Status(_("Lost"), "neutral", "circle-x"),
-        "nurture": Status(_("Nurture"), "neutral", "seeding"),
+        "nurture": Status(_("Nurture"), "neutral", "seedling"),
         "invalid": Status(_("Invalid"), "neutral", "circle-minus"),
         "duplicate": Status(_("Duplicate"), "neutral", "circle-minus"),
     },

@@ -248,10 +248,8 @@ class Listing:
 
     @property
     def more(self) -> bool:
-        """Whether a next page exists."""
-        return (self.total > COUNT_LIMIT and len(self.rows) == self.state.per) or self.last < min(
-            self.total, COUNT_LIMIT
-        )
+        """Whether a next page exists; beyond the exact count a full page suggests one."""
+        return len(self.rows) == self.state.per if self.total > COUNT_LIMIT else self.last < self.total
 
 
 def apply(query: Select[Any], state: ListState, limit: int | None = None) -> Select[Any]:

@@ -216,12 +216,16 @@ FORM = (
 )
 
 
-
 class SignIn(BaseModel):
     """Two fields."""
 
-    email: str = Field(title="Work e-mail", json_schema_extra={"widget": "email", "attrs": {"autocomplete": "username"}})
-    password: str = Field(title="Password", json_schema_extra={"widget": "password", "attrs": {"autocomplete": "current-password"}})
+    email: str = Field(
+        title="Work e-mail", json_schema_extra={"widget": "email", "attrs": {"autocomplete": "username"}}
+    )
+    password: str = Field(
+        title="Password",
+        json_schema_extra={"widget": "password", "attrs": {"autocomplete": "current-password"}},
+    )
 
 
 SIGN = """{% extends "sign.jinja2" %}{% from "macros/form.jinja2" import form as form_of %}{% block title %}Sign in{% endblock %}
