@@ -242,7 +242,11 @@ class Formatter:
 
 def formatter(request: Any) -> Formatter:
     """The reader's formatter: request.now, request.time_zone and request.locale_name decide."""
-    now = getattr(request, "now", None) or datetime.now(UTC)
+    try:
+        now = getattr(request, "now", None)
+    except Exception:  # an error page is drawn where the database, and so the realm's clock, cannot be asked
+        now = None
+    now = now or datetime.now(UTC)
     return Formatter(
         now, getattr(request, "time_zone", None) or "UTC", getattr(request, "locale_name", None) or "en"
     )

@@ -93,7 +93,7 @@ def includeme(config: Any) -> None:
     config.include("pyramid_jinja2")
     for folder in reversed(search_path()):
         config.add_jinja2_search_path(folder, prepend=True)
-    config.add_translation_dirs("portal.web:locale")
+    config.add_translation_dirs("portal:locale")
     config.add_request_method(formatting.formatter, "fmt", reify=True)
     config.add_static_view("static", "portal.web:static", cache_max_age=31_536_000)
     config.action(None, lambda: setup(config.get_jinja2_environment()), order=999)
