@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, dates, numbers
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pyramid.threadlocal import get_current_request
 
 from portal.web.i18n import _, ntr, tr
@@ -20,6 +20,9 @@ SOON_MINUTES = 60
 NEAR_MINUTES = 120
 """Below this much time left a deadline is amber."""
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LONG_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+               "December")  # fmt: skip
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -176,12 +179,14 @@ class Formatter:
         """'Monday, 23 November 2026'."""
         if isinstance(day, datetime):
             day = self.local(day).date()
-        pattern = "EEEE, d MMMM y" if self._english else "full"
-        return str(dates.format_date(day, pattern, locale=_locale(self.locale)))
+        if self._english:
+            return f"{LONG_DAYS[day.weekday()]}, {day.day} {LONG_MONTHS[day.month - 1]} {day.year}"
+        return str(dates.format_date(day, "full", locale=_locale(self.locale)))
 
-    def _time(self, moment: datetime, text: str) -> Markup:
+    def _time(self, moment: datetime, text: str, more: str = "") -> Markup:
         utc = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, self.full_text(moment), text)
+        full = escape(self.full_text(moment))
+        return Markup(f'<time datetime="{utc}" title="{full}"{more}>{escape(text)}</time>')
 
     def when(self, moment: datetime | None) -> Markup:
         """Short absolute time with the full one on hover; '' for None."""
@@ -196,9 +201,8 @@ class Formatter:
         if day is None:
             return Markup("")
         day = self.local(day).date() if isinstance(day, datetime) else day
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            day.isoformat(), self.long_day(day), self.day_text(day, weekday)
-        )
+        full, text = escape(self.long_day(day)), escape(self.day_text(day, weekday))
+        return Markup(f'<time datetime="{day.isoformat()}" title="{full}">{text}</time>')
 
     def duration(self, length: timedelta | float) -> str:
         """A timedelta or minutes: '42 min', '3 h 12 min', '2 days'."""
@@ -227,10 +231,9 @@ class Formatter:
         """Time left, ticking where scripts run."""
         if until is None:
             return Markup("")
-        utc = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         tone = self.left_tone(until)
-        return Markup('<time class="{}" datetime="{}" title="{}" data-until>{}</time>').format(
-            f"left t-{tone}" if tone else "left", utc, self.full_text(until), self.left_text(until)
+        return self._time(
+            until, self.left_text(until), f' class="left{" t-" + tone if tone else ""}" data-until'
         )
 
     def left_share(self, started: datetime | None, until: datetime) -> int:

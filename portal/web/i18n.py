@@ -6,6 +6,7 @@ from typing import Any
 
 from pyramid.i18n import Localizer, TranslationStringFactory, get_localizer, make_localizer
 from pyramid.threadlocal import get_current_request
+from translationstring import TranslationString
 
 _ = TranslationStringFactory("interline")
 
@@ -22,8 +23,8 @@ def localizer() -> Localizer:
 
 def tr(text: Any) -> str:
     """Translate a marked string now; anything else becomes its str()."""
-    if text is None:
-        return ""
+    if not isinstance(text, TranslationString):
+        return "" if text is None else str(text)
     return str(localizer().translate(text))
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pyramid.csrf import get_csrf_token
 from pyramid.threadlocal import get_current_request
 
-from portal.web import formatting, maps, parts
+from portal.web import cells, formatting, maps, parts
 from portal.web.flash import flashes
 from portal.web.i18n import ntr, tr
 from portal.web.icons import icon
@@ -72,6 +72,7 @@ def setup(env: Any) -> None:
         tr=tr,
         ntr=ntr,
         parts=parts,
+        list_rows=cells.body,
         region_map=maps.region_map,
         journey_map=maps.journey_map,
         pin_map=maps.pin_map,

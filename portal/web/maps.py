@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from portal.web.i18n import _, tr
 from portal.web.parts import Pin
@@ -132,12 +132,14 @@ def clip(
     return points
 
 
-def _ring_points(data: Mapping[str, Any], ring: int, view: View) -> list[tuple[float, float]]:
+def _ring_points(
+    data: Mapping[str, Any], ring: int, view: View, step: float = 0.8
+) -> list[tuple[float, float]]:
     lonlat = data["points"][data["starts"][ring] : data["starts"][ring + 1]].astype(np.float64)
     x = np.radians(lonlat[:, 0] - view.lon) * view.scale + view.width / 2
     lat = np.radians(np.clip(lonlat[:, 1], -85, 85))
     y = (_mercator(view.lat) - np.arcsinh(np.tan(lat))) * view.scale + view.height / 2
-    return _thin(clip(_runs(x, y, view), view.width, view.height))
+    return _thin(clip(_runs(x, y, view), view.width, view.height), step)
 
 
 def _rings_in(data: Mapping[str, Any], view: View, codes: Sequence[str]) -> Iterable[int]:
@@ -282,6 +284,18 @@ def pin_map(
     )
 
 
+@lru_cache(maxsize=32)
+def _region_paths(view: View, countries: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(name, path) of every region's rings in the window."""
+    data = _outlines()
+    if data is None:
+        return []
+    return [
+        (str(data["names"][data["owner"][ring]]), _path(_ring_points(data, ring, view, step=1.6)))
+        for ring in _rings_in(data, view, countries)
+    ]
+
+
 def region_map(
     countries: Sequence[str],
     values: Mapping[str, int],
@@ -306,16 +320,13 @@ def region_map(
     )
     view = View(float(view.lat), float(view.lon), float(view.scale) * 1.18, width, height)
     out = ground(view)[0]
-    for ring in _rings_in(data, view, countries):
-        name = str(data["names"][data["owner"][ring]])
+    for name, d in _region_paths(view, tuple(countries)):
         number = values.get(name)
         css = (
             "other" if number is None else "k0" if number == 0 else f"k{1 + sum(number >= s for s in steps)}"
         )
-        hover = escape(name) + ("" if number is None else f" {number}")
-        out += Markup('<path class="{}" d="{}"><title>{}</title></path>').format(
-            css, _path(_ring_points(data, ring, view)), hover
-        )
+        said = name if number is None else f"{name} {number}"
+        out += Markup('<path class="{}" d="{}"><title>{}</title></path>').format(css, d, said)
     hatch = Markup(
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect class="fsurf" width="6" height="6"/><rect class="fbad" width="2" height="6"/></pattern></defs>'

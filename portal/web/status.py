@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markupsafe import Markup
 
-from portal.web.i18n import _, tr
+from portal.web.i18n import _, localizer, tr
 from portal.web.icons import icon
 
 
@@ -118,6 +119,11 @@ def look(axis: str, value: object) -> Status:
 
 def status(axis: str, value: object, plain: bool = False, word: str | None = None) -> Markup:
     """Icon and word. The tinted badge stands once per header; in a column of statuses use plain=True."""
+    return _drawn(axis, str(getattr(value, "value", value) or ""), plain, word, localizer().locale_name)
+
+
+@lru_cache(maxsize=1024)
+def _drawn(axis: str, value: str, plain: bool, word: str | None, _language: str) -> Markup:
     s = look(axis, value)
     css = f"status t-{s.tone} plain" if plain else f"status {s.tone}"
     return Markup('<span class="{}">{}{}</span>').format(css, icon(s.icon), word or tr(s.label))

@@ -52,7 +52,8 @@ class Column:
 
     expr: SQL expression used to sort and filter (sort=True/filter need it). kind: how the default cell shows the value
     ('status:<axis>' for a status word). value: takes the row, default is the attribute or item named key. href: takes the
-    row, makes the cell a link. off: not shown until the reader picks it.
+    row, makes the cell a link. off: not shown until the reader picks it. own: drawn by the
+    template's call block (mark those columns: asking the block for every cell is slow).
     """
 
     key: str
@@ -66,7 +67,7 @@ class Column:
     value: Callable[[Any], Any] | None = None
     href: Callable[[Any], str | None] | None = None
     off: bool = False
-    narrow: bool = False
+    own: bool = False
 
     def get(self, row: Any) -> Any:
         """The row's value of this column."""
