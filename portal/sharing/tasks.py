@@ -1,4 +1,4 @@
-"""Forgetting: raw input and wrong rows go after 30 days, dead credentials after their end."""
+"""Forgetting: raw input and wrong rows go after 30 days."""
 
 from sqlalchemy import text
 
@@ -20,13 +20,3 @@ def expire_texts(session: PortalSession, _item: Item) -> Effect | None:
     )
     return None
 
-
-@handler("credentials.expire")
-def expire_credentials(session: PortalSession, _item: Item) -> Effect | None:
-    """Delete credentials, throttles and kept answers that no longer open anything."""
-    session.execute(text("delete from credentials where expires_at < now() - interval '1 day'"))
-    session.execute(text("delete from throttles where window_start < now() - interval '1 day'"))
-    session.execute(
-        text("delete from idempotent_answers where created_at < app.clock(realm_id) - interval '30 days'")
-    )
-    return None

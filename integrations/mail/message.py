@@ -1,0 +1,48 @@
+"""A message and its MIME form (RFC 5322, RFC 2046 alternative, RFC 3834 Auto-Submitted)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+
+
+class MailError(ValueError):
+    """A message that cannot be sent as it is: which part, and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail to one address. `message_id` is given by the caller (without angle brackets), the same on a repeat."""
+
+    to: str
+    subject: str
+    text: str
+    html: str | None
+    message_id: str
+
+
+def mime(message: Message, sender: str, now: datetime | None = None) -> EmailMessage:
+    """The message as sent by `sender` ("Name <address>"). Raises MailError for an address or header with line ends."""
+    for name, value in (("to", message.to), ("subject", message.subject), ("message_id", message.message_id)):
+        if any(c in value for c in "\r\n\0"):
+            raise MailError(f"{name}: line ends are not allowed in a header; remove them")
+    made = EmailMessage()
+    made["From"] = _address("from", sender)
+    made["To"] = _address("to", message.to)
+    made["Subject"] = message.subject
+    made["Message-ID"] = f"<{message.message_id}>"
+    made["Date"] = format_datetime(now or datetime.now(UTC))
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(message.text)
+    if message.html is not None:
+        made.add_alternative(message.html, subtype="html")
+    return made
+
+
+def _address(field: str, value: str) -> Address:
+    name, spec = parseaddr(value)
+    try:
+        return Address(name, addr_spec=spec)
+    except (ValueError, IndexError) as error:
+        raise MailError(f"{field}: {value!r} is not an address; use name@example.com") from error
