@@ -1,0 +1,12 @@
+"""Leads: intake, routing and offering, answers, stages, and their pages."""
+
+from typing import Any
+
+
+def includeme(config: Any) -> None:
+    """Fixed addresses before those with a number in them."""
+    config.include("portal.leads.lists")
+    config.include("portal.leads.queue")
+    config.include("portal.leads.intake_views")
+    config.include("portal.leads.inbox")
+    config.include("portal.leads.views")

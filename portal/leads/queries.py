@@ -1,0 +1,342 @@
+"""Reads leads, offers and their lists as the session's context sees them. A number of statements that no row adds to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, func, literal, select, text
+
+from portal.accounts.models import Account, Contact
+from portal.companies.models import Company, Location, LocationFact, Person
+from portal.companies.queries import vendor_id
+from portal.db import PortalSession
+from portal.errors import NotFound
+from portal.leads.models import Lead, Offer
+from portal.partners.models import Level, ProductLine, Programme
+from portal.sharing.models import Share, Text
+
+View = Literal["vendor", "full", "offer", "past"]
+Mapped = Mapping[str, Any]
+# Waits for a person of the vendor: nobody could take it, given back without a successor yet, or maybe a repeat.
+QUEUE_ASSIGNMENTS = ("unroutable", "handed_back", "pulled_back")
+CLOSED = ("won", "lost", "invalid", "duplicate")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A lead as this reader sees it. lead: its row (None before acceptance and afterwards); offer: the reader's own
+    latest offer (a partner's) or the current one (the vendor's)."""
+
+    view: View
+    id: int
+    number: str
+    lead: Mapped | None
+    offer: Mapped | None
+    share: Mapped | None = None
+
+    @property
+    def brief(self) -> Mapped:
+        """The offer view; empty when it was never offered."""
+        return dict(self.offer["brief"]) if self.offer else {}
+
+    @property
+    def title(self) -> str:
+        """The lead's title, from whatever the reader sees of it."""
+        return str(self.lead["title"] if self.lead else self.brief.get("title", ""))
+
+
+def find(session: PortalSession, number: str) -> Seen:
+    """The lead with this number; NotFound for a foreign or unknown one alike."""
+    if session.context.kind == "partner":
+        return _partners_view(session, number)
+    row = session.execute(_by_number(session, number)).mappings().first()
+    if row is None:
+        raise NotFound
+    query = select(*Offer.__table__.c).where(Offer.lead_id == row["id"])
+    offer = session.execute(query.order_by(Offer.id.desc()).limit(1)).mappings().first()
+    return Seen("vendor", row["id"], number, row, offer)
+
+
+def _by_number(session: PortalSession, number: str) -> Select[Any]:
+    return select(*Lead.__table__.c).where(
+        Lead.realm_id == session.context.realm_id,
+        Lead.company_id == vendor_id(session),
+        Lead.number == number,
+    )
+
+
+def _partners_view(session: PortalSession, number: str) -> Seen:
+    """What the partner's share lets it see: the offer view, all, or its own line."""
+    me = session.context.company_id
+    query = (
+        select(*Offer.__table__.c, Share.level.label("share_level"), Share.state.label("share_state"), Share.at)
+        .join(Share, (Share.company_id == me) & (Share.subject_type == "lead") & (Share.subject_id == Offer.lead_id))
+        .where(Offer.company_id == me, Offer.lead_number == number)
+        .order_by(Offer.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).mappings().first()
+    if row is None:
+        raise NotFound
+    share = {"level": row["share_level"], "state": row["share_state"], "at": row["at"]}
+    level: View = row["share_level"]
+    lead = session.execute(_by_number(session, number)).mappings().first() if level == "full" else None
+    return Seen(level, row["lead_id"], number, lead, row, share)
+
+
+def by_id(session: PortalSession, lead_id: int) -> Mapped | None:
+    """A lead's row by id, None when this context does not see it."""
+    return session.execute(select(*Lead.__table__.c).where(Lead.id == lead_id)).mappings().first()
+
+
+def number_of_offer(session: PortalSession, offer_id: int) -> str:
+    """The number of the lead that an own offer is about; NotFound for a foreign one."""
+    found = session.execute(
+        select(Offer.lead_number).where(Offer.id == offer_id, Offer.company_id == session.context.company_id)
+    ).scalar()
+    if found is None:
+        raise NotFound
+    return str(found)
+
+
+def customer(session: PortalSession, lead: Mapped) -> tuple[Mapped | None, Mapped | None]:
+    """(account, contact) of an open lead."""
+    query = (
+        select(Account.name, Account.industry, Account.website, Account.external_key)
+        .add_columns(Contact.name.label("contact"), Contact.email, Contact.phone, Contact.street, Contact.language)
+        .join(Contact, Contact.id == lead["contact_id"], isouter=True)
+        .where(Account.id == lead["account_id"])
+    )
+    row = session.execute(query).mappings().first()
+    if row is None:
+        return None, None
+    return row, row if lead["contact_id"] is not None else None
+
+
+def raw_request(session: PortalSession, lead_id: int) -> Mapped | None:
+    """The request as it came, while it is kept; only the vendor's people see it."""
+    query = (
+        select(Text.body, Text.created_at, Text.expires_at)
+        .where(Text.subject_type == "lead", Text.subject_id == lead_id, Text.kind == "request")
+        .order_by(Text.id.desc())
+        .limit(1)
+    )
+    return session.execute(query).mappings().first()
+
+
+def company_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int, str]:
+    """Names of companies the reader may know."""
+    wanted = {i for i in ids if i is not None}
+    if not wanted:
+        return {}
+    return {r.id: r.name for r in session.execute(select(Company.id, Company.name).where(Company.id.in_(wanted)))}
+
+
+def people_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int, str]:
+    """Names of people the reader may know (a partner: its own)."""
+    wanted = {i for i in ids if i is not None}
+    if not wanted:
+        return {}
+    return {r.id: r.name for r in session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))}
+
+
+def account_names(session: PortalSession, ids: Iterable[int]) -> dict[int, str]:
+    """Names of customers."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {r.id: r.name for r in session.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))}
+
+
+def place_of(session: PortalSession, location_id: int) -> Mapped | None:
+    """Town, coordinates and calendar of a location that the reader may know."""
+    query = (
+        select(Location.name, LocationFact.city, LocationFact.lat, LocationFact.lon, LocationFact.calendar)
+        .join(LocationFact, (LocationFact.location_id == Location.id) & LocationFact.valid_to.is_(None))
+        .where(Location.id == location_id)
+    )
+    return session.execute(query).mappings().first()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The reference words: code -> name."""
+
+    lines: Mapping[str, str]
+    programmes: Mapping[str, str]
+    levels: Mapping[str, str]
+
+    def line_names(self, codes: Iterable[str] | None) -> str:
+        """Names of product lines, in one line."""
+        return ", ".join(self.lines.get(code, code) for code in codes or ())
+
+    def programme_names(self, codes: Iterable[str] | None) -> str:
+        """Names of certification programmes, in one line."""
+        return ", ".join(self.programmes.get(code, code) for code in codes or ())
+
+    def level(self, code: str | None) -> str:
+        """A programme level's name."""
+        return self.levels.get(code, code.capitalize()) if code else ""
+
+
+def catalogue(session: PortalSession) -> Catalogue:
+    """Product lines, programmes and levels of the realm, by name; one statement."""
+    parts = [
+        select(literal(kind).label("kind"), table.code, table.name).where(table.realm_id == session.context.realm_id)
+        for kind, table in (("line", ProductLine), ("programme", Programme), ("level", Level))
+    ]
+    found: dict[str, dict[str, str]] = {"line": {}, "programme": {}, "level": {}}
+    for row in session.execute(parts[0].union_all(*parts[1:]).order_by(text("3, 2"))):
+        found[row.kind][row.code] = row.name
+    return Catalogue(found["line"], found["programme"], found["level"])
+
+
+def with_names(session: PortalSession, leads: Sequence[Mapped]) -> list[dict[str, Any]]:
+    """Rows of leads with `account` and `holder` beside the ids, two statements for all of them."""
+    accounts = account_names(session, (row["account_id"] for row in leads))
+    holders = company_names(session, (row["holder_company_id"] for row in leads))
+    return [
+        dict(row) | {"account": accounts.get(row["account_id"]), "holder": holders.get(row["holder_company_id"])}
+        for row in leads
+    ]
+
+
+def offered_companies(session: PortalSession, offer_ids: Iterable[int | None]) -> dict[int, str]:
+    """Offer id -> name of the partner it was made to; the vendor's view."""
+    wanted = {i for i in offer_ids if i is not None}
+    if not wanted:
+        return {}
+    query = select(Offer.id, Company.name).join(Company, Company.id == Offer.company_id).where(Offer.id.in_(wanted))
+    return {row.id: row.name for row in session.execute(query)}
+
+
+def queue_condition() -> Any:
+    """Leads that wait for a person of the vendor."""
+    suspected = Lead.suspected_duplicate_of.is_not(None) & (Lead.assignment == "unrouted")
+    return Lead.stage.not_in(CLOSED) & (Lead.assignment.in_(QUEUE_ASSIGNMENTS) | suspected)
+
+
+def queue_count(session: PortalSession, limit: int = 1000) -> int:
+    """How many leads wait in the queue, counted up to a limit."""
+    inner = select(Lead.id).where(Lead.realm_id == session.context.realm_id, queue_condition()).limit(limit + 1)
+    return int(session.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
+
+
+def open_offers(session: PortalSession, limit: int = 100) -> list[Mapped]:
+    """The own company's offers that wait for an answer, the first deadline first."""
+    ctx = session.context
+    query = (
+        select(*Offer.__table__.c)
+        .where(Offer.company_id == ctx.company_id, Offer.state == "offered", Offer.deadline_at > ctx.now)
+        .order_by(Offer.deadline_at, Offer.id)
+        .limit(limit)
+    )
+    return list(session.execute(query).mappings())
+
+
+def past_offers(session: PortalSession, states: Sequence[str], limit: int = 200) -> list[Mapped]:
+    """The own company's answered or missed offers, newest first."""
+    query = (
+        select(*Offer.__table__.c)
+        .where(Offer.company_id == session.context.company_id, Offer.state.in_(states))
+        .order_by(Offer.id.desc())
+        .limit(limit)
+    )
+    return list(session.execute(query).mappings())
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCounts:
+    """How many of the own company's offers wait, were accepted, were missed."""
+
+    waiting: int
+    accepted: int
+    missed: int
+
+
+MISSED = ("declined", "expired", "withdrawn")
+
+
+def offer_counts(session: PortalSession) -> OfferCounts:
+    """Counts for the tabs of the inbox; one statement."""
+    ctx = session.context
+    waits = (Offer.state == "offered") & (Offer.deadline_at > ctx.now)
+    query = select(
+        func.count().filter(waits),
+        func.count().filter(Offer.state == "accepted"),
+        func.count().filter(Offer.state.in_(MISSED)),
+    ).where(Offer.company_id == ctx.company_id)
+    return OfferCounts(*(int(n) for n in session.execute(query).one()))
+
+
+def answers_since(session: PortalSession, since: datetime) -> list[Mapped]:
+    """Own offers answered, or lapsed, since a moment: times, state, and the calendar of the location asked."""
+    query = (
+        select(Offer.offered_at, Offer.answered_at, Offer.deadline_at, Offer.state, Offer.lead_number)
+        .add_columns(LocationFact.calendar)
+        .join(LocationFact, (LocationFact.location_id == Offer.location_id) & LocationFact.valid_to.is_(None))
+        .where(
+            Offer.company_id == session.context.company_id,
+            Offer.offered_at >= since,
+            Offer.state.in_(("accepted", "declined", "expired")),
+        )
+        .order_by(Offer.offered_at.desc())
+        .limit(500)
+    )
+    return list(session.execute(query).mappings())
+
+
+def steps_due(session: PortalSession, limit: int = 5) -> list[Mapped]:
+    """Leads the own company holds with a next step, the nearest day first."""
+    query = (
+        select(Lead.number, Lead.title, Lead.city, Lead.next_step, Lead.next_step_on, Lead.amount, Lead.currency)
+        .add_columns(Lead.stage)
+        .where(
+            Lead.holder_company_id == session.context.company_id,
+            Lead.next_step_on.is_not(None),
+            Lead.stage.not_in(CLOSED),
+        )
+        .order_by(Lead.next_step_on, Lead.id)
+        .limit(limit)
+    )
+    return list(session.execute(query).mappings())
+
+
+def shared_leads(session: PortalSession, shares: Sequence[Any]) -> list[dict[str, Any]]:
+    """A page of shares with what the reader sees of each lead: all of it, or the offer view; three statements."""
+    ids = [row.subject_id for row in shares]
+    if not ids:
+        return []
+    leads = {r["id"]: r for r in session.execute(select(*Lead.__table__.c).where(Lead.id.in_(ids))).mappings()}
+    latest = (
+        select(*Offer.__table__.c)
+        .where(Offer.lead_id.in_(ids), Offer.company_id == session.context.company_id)
+        .distinct(Offer.lead_id)
+        .order_by(Offer.lead_id, Offer.id.desc())
+    )
+    offers = {r["lead_id"]: r for r in session.execute(latest).mappings()}
+    accounts = account_names(session, (r["account_id"] for r in leads.values()))
+    return [_shared_row(s, leads.get(s.subject_id), offers.get(s.subject_id), accounts) for s in shares]
+
+
+def _shared_row(share: Any, lead: Mapped | None, offer: Mapped | None, accounts: Mapping[int, str]) -> dict[str, Any]:
+    brief = dict(offer["brief"]) if offer else {}
+    seen: Mapped = lead or brief
+    return {
+        "id": share.subject_id,
+        "number": offer["lead_number"] if offer else "",
+        "title": seen.get("title"),
+        "account": accounts.get(lead["account_id"]) if lead else None,
+        "place": seen,
+        "amount": lead["amount"] if lead else None,
+        "currency": lead["currency"] if lead else None,
+        "band": None if lead else brief.get("band"),
+        "state": share.state,
+        "level": share.level,
+        "at": share.at,
+        "next_step": lead["next_step"] if lead else None,
+        "next_step_on": lead["next_step_on"] if lead else None,
+        "product_lines": seen.get("product_lines") or (),
+        "offer": offer,
+    }
