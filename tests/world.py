@@ -175,7 +175,7 @@ def _partners(connection: Connection, world: World, ids: Any) -> None:
                 "country": "AT",
                 "lat": lat,
                 "lon": lon,
-                "precision": "rooftop",
+                "precision": "exact",
                 "phone": None,
                 "capacity": 10,
                 "calendar": office_hours("Europe/Vienna"),

@@ -6,11 +6,11 @@ Facts of a location are dated rows (portal.companies.dated): a change opens a ne
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from portal.clocks.calendars import office_hours
 from portal.companies import dated, facts, queries
-from portal.companies.models import Company, Location, LocationFact
+from portal.companies.models import Company, Location, LocationFact, Membership
 from portal.db import PortalSession, new_id, sort_key
 from portal.errors import Conflict
 from portal.events.log import record
@@ -126,6 +126,31 @@ def accept_agreement(session: PortalSession, company_id: int, version: str, how:
     row = {"company_id": company_id, "version": version, "how": how, "accepted_by": session.context.person_id}
     dated.open_rows(session, Agreement, [row])
     told(session, "agreement.accepted", company_id, version=version, how=how)
+    return True
+
+
+def remove_member(session: PortalSession, company_id: int, person_id: int) -> bool:
+    """The person no longer works for the company; False when they did not. The last administrator stays.
+
+    Sessions end at once: the database asks for the membership whenever a credential is shown.
+    """
+    kind = queries.company(session, company_id, lock=True).kind
+    rows = session.execute(
+        select(Membership.person_id, Membership.role).where(Membership.company_id == company_id)
+    ).all()
+    if person_id not in {row.person_id for row in rows}:
+        return False
+    head = "operator" if kind == "vendor" else "administrator"
+    heads = {row.person_id for row in rows if row.role == head}
+    if heads == {person_id}:
+        message = _("This is the last one who manages people here. Invite another first.")
+        raise Conflict(tr(message), "last_administrator")
+    session.execute(
+        delete(Membership)
+        .where(Membership.company_id == company_id, Membership.person_id == person_id)
+        .execution_options(synchronize_session=False)
+    )
+    told(session, "member.removed", company_id, person_id=str(person_id))
     return True
 
 

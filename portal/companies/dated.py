@@ -4,10 +4,11 @@ A change closes the row that holds and opens a new one at the same instant, so t
 Equal values change nothing. Callers lock the company's row first, so that two changes of one fact stand in order.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.db import PortalSession, new_id
@@ -47,17 +48,20 @@ def put_all(
     wanted: Iterable[Mapping[str, Any]],
     *,
     keep: Iterable[str] = (),
+    within: ColumnElement[bool] | None = None,
 ) -> set[int]:
     """Make `wanted` all that holds for `scopes` (values of column `scope`); which scopes changed.
 
     For files: two statements however many rows. Columns in `keep` are taken over from what holds when they are not
-    given; rows are matched as whole values, so that nothing is closed that is still wanted.
+    given; rows are matched as whole values, so that nothing is closed that is still wanted. Rows that hold outside
+    the condition `within` are none of the caller's business and stay.
     """
+    if not scopes:
+        return set()
     names = [column.name for column in model.__table__.columns if column.name not in OWN]
     table = model.__table__
-    held = (
-        session.execute(select(table).where(scope.in_(scopes), table.c.valid_to.is_(None))).mappings().all()
-    )
+    query = select(table).where(scope.in_(scopes), table.c.valid_to.is_(None))
+    held = session.execute(query if within is None else query.where(within)).mappings().all()
     before = {row[scope.key]: row for row in held}
     left = {_value(row, names): row["id"] for row in held}
     opened, changed = [], set()
@@ -97,8 +101,12 @@ def _open(session: PortalSession, model: Any, rows: Sequence[Mapping[str, Any]])
     if rows:
         ctx = session.context
         stamp = {"realm_id": ctx.realm_id, "valid_from": ctx.now, "valid_to": None}
-        session.execute(insert(model.__table__), [{**row, **stamp, "id": new_id()} for row in rows])
+        session.execute(insert(model.__table__), [{**stamp, **row, "id": new_id()} for row in rows])
 
 
 def _value(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(repr(row.get(name)) if isinstance(row.get(name), dict) else row.get(name) for name in names)
+    """A row as one comparable value; objects in canonical form, since JSONB keeps no order of keys."""
+    return tuple(
+        json.dumps(value, sort_keys=True) if isinstance(value := row.get(name), dict) else value
+        for name in names
+    )

@@ -13,7 +13,7 @@ from portal.web.i18n import _, tr
 
 MAX_NAME, MAX_LINE, MAX_TEXT = 200, 200, 4000
 MAX_CAPACITY = 100_000
-PRECISIONS = ("rooftop", "street", "postal", "city", "unknown")
+PRECISIONS = ("exact", "postal", "city", "subdivision", "country")
 
 COMPANY_FIELDS = ("name", "website", "phone", "description", "language", "time_zone", "external_key")
 LOCATION_FIELDS = (
@@ -84,6 +84,8 @@ def location(given: Mapping[str, Any]) -> dict[str, Any]:
         made["subdivision"] = made["subdivision"].upper()
         if not is_subdivision(made["subdivision"]):
             faults.add("subdivision", made["subdivision"], _("Use a region's ISO 3166-2 code, such as AT-4."))
+    if made.get("precision") and made["precision"] not in PRECISIONS:
+        faults.add("precision", made["precision"], _("Choose how well the position is known from the list."))
     _coordinates(made, faults)
     capacity = made.get("capacity", 0)
     if not isinstance(capacity, int) or isinstance(capacity, bool) or not 0 <= capacity <= MAX_CAPACITY:
