@@ -1,7 +1,9 @@
 """Imports every room's work handlers, so that a worker knows them all."""
 
-from importlib import import_module
+from portal.imports import tasks as imports
+from portal.leads import mails as lead_mails
+from portal.leads import tasks as leads
+from portal.security import tasks as security
+from portal.sharing import tasks as sharing
 
-ROOMS = ("leads", "sharing")
-for _room in ROOMS:
-    import_module(f"portal.{_room}.tasks")
+__all__ = ["imports", "lead_mails", "leads", "security", "sharing"]

@@ -70,6 +70,8 @@ def handler(
     def register(
         run: Callable[[PortalSession, Item], Effect | None],
     ) -> Callable[[PortalSession, Item], Effect | None]:
+        if kind in HANDLERS:
+            raise ValueError(f"two handlers for work of kind {kind!r}: {HANDLERS[kind].run} and {run}")
         HANDLERS[kind] = Handler(run, outside, max_attempts)
         return run
 
