@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from integrations.geo.names import folded, readings
 
@@ -40,11 +41,11 @@ class Zip:
 def _codes() -> dict[str, Zip]:
     import zipcodes
 
-    rows: list[dict[str, object]] = zipcodes.list_all()  # type: ignore[no-untyped-call]
+    rows: list[dict[str, Any]] = zipcodes.list_all()  # type: ignore[no-untyped-call]
     return {row["zip_code"]: _zip(row) for row in rows}
 
 
-def _zip(row: dict[str, object]) -> Zip:
+def _zip(row: dict[str, Any]) -> Zip:
     lat, lon = float(str(row["lat"] or 0)), float(str(row["long"] or 0))
     # In this source 0, 0 (a point in the Gulf of Guinea, no ZIP code) stands for "not known".
     point = None if lat == 0 and lon == 0 else (lat, lon)

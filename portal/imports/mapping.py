@@ -1,0 +1,459 @@
+"""A mapping: data in YAML that says how a row of somebody's file becomes a record of ours.
+
+    name, kind        found as mappings/<name>_<kind>.yaml; kind is partners or leads
+    title, about      for people
+    format            {as: csv | json | auto, encoding, delimiter}
+    key               the external key: one template or several, the first whose columns are all filled counts
+    unless            rows to leave out: [{column: status, is: [closed]}]
+    columns           path in the record -> how it is read (Column)
+    split             one cell that holds several things -> items of lists in the record (Split)
+    declare           path -> what the file does not say
+    derive            path -> a template over the finished record
+    tables            name -> {file: naics.tsv, otherwise: "Line of business {value}"}, used as a template filter
+    catalogue         names of codes the file uses: programmes, levels
+
+Paths are fields of PartnerRecord or LeadRecord (records.py) joined by dots, a number for an item of a list.
+Whatever is wrong in a mapping is one MappingError that lists path, value and cure; later keys may be added, none
+changes its meaning.
+"""
+
+import difflib
+import re
+import typing
+from collections.abc import Mapping as Row
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from integrations.tables import EXTRA
+from portal.imports.declared import expanded
+from portal.imports.parsers import Cell, Note, Parser, Text, Wrong
+from portal.imports.records import RECORDS
+from portal.imports.templates import Filter, Template, value_at
+
+FOLDER = Path(__file__).parent / "mappings"
+Kind = Literal["partners", "leads"]
+Path_ = str
+
+
+class MappingError(ValueError):
+    """A mapping that cannot be used; `problems` are (path, value, cure)."""
+
+    def __init__(self, name: str, problems: list[tuple[str, object, str]]) -> None:
+        lines = [f"{path}: {value!r} cannot be used. {cure}" for path, value, cure in problems]
+        super().__init__(f"Mapping {name}: " + "; ".join(lines))
+        self.name, self.problems = name, problems
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """A cell that makes its row wrong: the column as the file calls it, what stands there, why not, and the cure."""
+
+    field: str
+    value: str
+    message: str
+    cure: str
+
+    def __str__(self) -> str:
+        shown = f'"{self.value}" ' if self.value else ""
+        return f"{self.field}: {shown}{self.message}. {self.cure}"
+
+
+@dataclass(slots=True)
+class Mapped:
+    """A row after mapping. With `errors` the record is not to be stored; `ignored` says which rule left it out."""
+
+    record: dict[str, Any]
+    notes: list[Note] = field(default_factory=list)
+    errors: list[FieldError] = field(default_factory=list)
+    ignored: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """All errors in one line, for the file of wrong rows."""
+        return " ".join(str(error) for error in self.errors)
+
+
+class Part(BaseModel):
+    """Base of the parts of a mapping: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileFormat(Part):
+    """How the file is written; what is not said is found out."""
+
+    as_: Literal["auto", "csv", "json"] = Field("auto", alias="as")
+    encoding: str | None = None
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+
+
+class Column(Part):
+    """How one field is read. "zip" alone means {from: zip}.
+
+    from: column, path into JSON, or several (the first filled one; all of them with `join`); parse: a parser's name
+    or {as: name, options}; map: words of the file -> ours (checked before parsing); when_empty: keep what is known,
+    erase it, or error; default: value for an empty cell; when_wrong: error, or leave_out with a note.
+    """
+
+    from_: tuple[str, ...] = Field(alias="from", min_length=1)
+    join: str | None = None
+    parse: Parser = Text()  # type: ignore[call-arg]
+    map_: dict[str, Any] | None = Field(None, alias="map")
+    otherwise: Literal["keep", "error"] = "keep"
+    default: Any = None
+    when_empty: Literal["keep", "erase", "error"] = "keep"
+    when_wrong: Literal["error", "leave_out"] = "error"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, str | list) else value
+
+    @field_validator("from_", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("parse", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"as": value} if isinstance(value, str) else value
+
+    def raw(self, row: Row[str, Any]) -> Any:
+        """The cell or cells, None when empty."""
+        values = [value for name in self.from_ if _filled(value := value_at(row, name))]
+        if not values:
+            return None
+        return values[0] if self.join is None else self.join.join(str(value).strip() for value in values)
+
+
+class Make(Part):
+    """One item made of each piece of a split cell: `to` a list of the record, `values` its fields.
+
+    With `each` (a group of the pattern) one item is made for each code in that group, which `values` call "item".
+    """
+
+    to: str
+    values: dict[str, Column]
+    each: str | None = None
+    between: str = Field("/", min_length=1)
+    name_from: str | None = None
+
+
+class Split(Part):
+    """One cell into many items: cut at `between`, each piece matched by `pattern`, whose named groups act as columns."""
+
+    from_: str = Field(alias="from")
+    between: str = Field(",", min_length=1)
+    pattern: re.Pattern[str]
+    make: tuple[Make, ...] = Field(min_length=1)
+    when_empty: Literal["keep", "error"] = "keep"
+
+
+class Unless(Part):
+    """A row is left out when the column holds one of `is` (case does not count), matches, or is empty."""
+
+    column: str
+    is_: tuple[str, ...] | None = Field(None, alias="is")
+    matches: re.Pattern[str] | None = None
+    empty: bool = False
+
+    def meets(self, row: Row[str, Any]) -> bool:
+        """True when the row is to be left out."""
+        value = value_at(row, self.column)
+        text = str(value).strip() if _filled(value) else ""
+        if not text:
+            return self.empty
+        if self.is_ and text.casefold() in {word.casefold() for word in self.is_}:
+            return True
+        return bool(self.matches and self.matches.fullmatch(text))
+
+
+class Table(Part):
+    """A list of code TAB title beside the mappings; `otherwise` is what an unknown code is called."""
+
+    file: str = Field(pattern=r"^[a-z0-9_-]+\.tsv$")
+    otherwise: str = "{value}"
+
+    def filter(self) -> Filter:
+        """The function that gives a code's title."""
+        titles: dict[str, str] = {}
+        for line in (FOLDER / self.file).read_text("utf-8").splitlines():
+            code, tab, title = line.partition("\t")
+            if tab and not line.startswith("#"):
+                titles[code] = title
+        return lambda code: titles.get(code) or self.otherwise.replace("{value}", code)
+
+
+class LevelName(Part):
+    """A programme level: its name and its rank, the highest is the best."""
+
+    name: str
+    rank: int
+
+
+class Catalogue(Part):
+    """Names of the codes that records use, for importers to add where they are not known yet."""
+
+    programmes: dict[str, str] = Field(default_factory=dict)
+    levels: dict[str, LevelName] = Field(default_factory=dict)
+
+
+class Mapping(Part):
+    """See the top of this file."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    kind: Kind
+    title: str
+    about: str = ""
+    format: FileFormat = FileFormat()  # type: ignore[call-arg]
+    key: tuple[str, ...] = Field(min_length=1)
+    unless: tuple[Unless, ...] = ()
+    columns: dict[Path_, Column] = Field(min_length=1)
+    split: tuple[Split, ...] = ()
+    declare: dict[Path_, Any] = Field(default_factory=dict)
+    derive: dict[Path_, str] = Field(default_factory=dict)
+    tables: dict[str, Table] = Field(default_factory=dict)
+    catalogue: Catalogue = Catalogue()
+    _filters: dict[str, Filter] = PrivateAttr(default_factory=dict)
+    _keys: list[Template] = PrivateAttr(default_factory=list)
+    _derived: list[tuple[str, Template]] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def load(cls, name: str, kind: str, folder: Path = FOLDER) -> Self:
+        """The mapping of that name and kind; MappingError when there is none or it cannot be used."""
+        path = folder / f"{name}_{kind}.yaml"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not path.exists():
+            known = sorted(p.stem.removesuffix(f"_{kind}") for p in folder.glob(f"*_{kind}.yaml"))
+            cure = f"Use one of: {', '.join(known)}." if known else f"There are no mappings for {kind} yet."
+            raise MappingError(f"{name}_{kind}", [("name", name, cure)])
+        return cls.parse(path.read_text("utf-8"), path.stem)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "given") -> Self:
+        """A mapping from YAML text; MappingError lists all that is wrong with it."""
+        try:
+            return cls.model_validate(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise MappingError(name, [("file", str(error).splitlines()[0], "Write it as YAML.")]) from error
+        except ValidationError as error:
+            raise MappingError(name, [_problem(one) for one in error.errors()]) from error
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _keys_too(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        record = RECORDS[self.kind]
+        targets = [*self.columns, *self.declare, *self.derive]
+        targets += [
+            f"{make.to}.0.{name}" for split in self.split for make in split.make for name in make.values
+        ]
+        for path in targets:
+            _check_path(record, path)
+        self._filters.update({name: table.filter() for name, table in self.tables.items()})
+        self._keys.extend(Template(text, self._filters) for text in self.key)
+        self._derived.extend((path, Template(text, self._filters)) for path, text in self.derive.items())
+        for path, value in self.declare.items():
+            self.declare[path] = expanded(path, value)
+        return self
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """Columns without which every row would be wrong, for a check of the header."""
+        lists = [column.from_ for column in self.columns.values() if column.when_empty == "error"]
+        single = [names[0] for names in lists if len(names) == 1]
+        return tuple(dict.fromkeys([*single, *(s.from_ for s in self.split if s.when_empty == "error")]))
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """All columns the mapping reads."""
+        names = {name for column in self.columns.values() for name in column.from_}
+        names |= {name for template in self._keys for name in template.fields}
+        return frozenset(
+            names | {split.from_ for split in self.split} | {rule.column for rule in self.unless}
+        )
+
+    def apply(self, row: Row[str, Any]) -> Mapped:
+        """One row as a record, with what was guessed and what is wrong. Pure: the same row gives the same answer."""
+        made = Mapped({})
+        for rule in self.unless:
+            if rule.meets(row):
+                made.ignored = f"{rule.column}: {value_at(row, rule.column)}"
+                return made
+        if EXTRA in row:
+            cure = "Put cells that hold the delimiter in quotes."
+            made.errors.append(FieldError(EXTRA, str(row[EXTRA]), "stands beyond the last column", cure))
+        for path, value in self.declare.items():
+            _put(made.record, path, _copy(value))
+        key = next((text for template in self._keys if (text := template.fill(row, all_needed=True))), None)
+        if key is None:
+            names = ", ".join(self._keys[0].fields)
+            made.errors.append(
+                FieldError(names, "", "is empty, and without a key it would come in twice", "Fill it.")
+            )
+        else:
+            made.record["external_key"] = key
+        for path, column in self.columns.items():
+            _read(made, path, column, row)
+        for split in self.split:
+            self._split(made, split, row)
+        for path, template in self._derived:
+            if value_at(made.record, path) is None and (text := template.fill(made.record)):
+                _put(made.record, path, text)
+        return made
+
+    def _split(self, made: Mapped, split: Split, row: Row[str, Any]) -> None:
+        cell = value_at(row, split.from_)
+        if not _filled(cell):
+            if split.when_empty == "error":
+                made.errors.append(FieldError(split.from_, "", "is empty", "Fill it."))
+            return
+        pieces = re.split(f"[{re.escape(split.between)}]", str(cell))
+        for piece in filter(None, (text.strip() for text in pieces)):
+            match = split.pattern.fullmatch(piece)
+            if match is None:
+                cure = f"Write each part as {split.pattern.pattern}."
+                made.errors.append(FieldError(split.from_, piece, "has another form than expected", cure))
+                continue
+            for make in split.make:
+                self._make(made, make, {**row, **match.groupdict()})
+
+    def _make(self, made: Mapped, make: Make, row: dict[str, Any]) -> None:
+        codes: list[str | None] = [None]
+        if make.each:
+            codes = [
+                code.strip()
+                for code in re.split(f"[{re.escape(make.between)}]", str(row.get(make.each) or ""))
+            ]
+        items = made.record.setdefault(make.to, [])
+        for code in codes:
+            if code == "":
+                continue
+            part = Mapped({})
+            for name, column in make.values.items():
+                _read(part, name, column, {**row, "item": code})
+            made.notes += part.notes
+            made.errors += [error for error in part.errors if error not in made.errors]
+            if make.name_from and (title := self._filters[make.name_from](str(part.record.get("code", "")))):
+                part.record["name"] = title
+            if part.record and part.record not in items:
+                items.append(part.record)
+
+
+def _read(made: Mapped, path: str, column: Column, row: Row[str, Any]) -> None:
+    """Read one field into the record, or add a note or an error."""
+    value = column.raw(row)
+    name = column.from_[0]
+    if value is None:
+        if column.default is not None:
+            _put(made.record, path, _copy(column.default))
+        elif column.when_empty == "erase":
+            made.record.setdefault("erase", []).append(path)
+        elif column.when_empty == "error":
+            made.errors.append(FieldError(name, "", "is empty", "Fill it."))
+        return
+    cell = Cell(name, row)
+    try:
+        value = _mapped_word(column, value)
+        _put(made.record, path, column.parse(value, cell))
+    except Wrong as wrong:
+        if column.when_wrong == "leave_out":
+            made.notes.append(Note(name, str(value), f"{wrong.message}; left out", sure=False))
+        else:
+            made.errors.append(FieldError(name, str(value), wrong.message, wrong.cure))
+    made.notes += cell.notes
+
+
+def _mapped_word(column: Column, value: Any) -> Any:
+    if column.map_ is None:
+        return value
+    words = {word.casefold(): ours for word, ours in column.map_.items()}
+    word = str(value).strip().casefold()
+    if word in words:
+        return words[word]
+    if column.otherwise == "error":
+        raise Wrong("is not a word the mapping knows", f"Use one of: {', '.join(column.map_)}.")
+    return value
+
+
+def _filled(value: Any) -> bool:
+    return (
+        value is not None
+        and value != []
+        and value != {}
+        and (not isinstance(value, str) or bool(value.strip()))
+    )
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(one) for key, one in value.items()}
+    return [_copy(one) for one in value] if isinstance(value, list) else value
+
+
+def _put(record: dict[str, Any], path: str, value: Any) -> None:
+    """Set a value at a path, making the dictionaries and lists on the way."""
+    *parents, last = path.split(".")
+    place: Any = record
+    for part, following in zip(parents, [*parents[1:], last], strict=False):
+        fresh: Any = [] if following.isdigit() else {}
+        if isinstance(place, list):
+            while len(place) <= int(part):
+                place.append({})
+            place = place[int(part)]
+        else:
+            place = place.setdefault(part, fresh)
+    if isinstance(place, list):
+        place[int(last) :] = [value]
+    else:
+        place[last] = value
+
+
+def _check_path(record: Any, path: str) -> None:
+    """ValueError with the nearest known field when a record has no such path."""
+    here: Any = record
+    for part in path.split("."):
+        if typing.get_origin(here) is list:
+            here = typing.get_args(here)[0]
+            if part.isdigit():
+                continue
+            raise ValueError(f"{path}: write the number of the item, such as 0, before {part!r}")
+        fields = typing.get_type_hints(here) if isinstance(here, type) and hasattr(here, "__total__") else {}
+        if part not in fields:
+            near = difflib.get_close_matches(part, fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(fields) or 'none'}"
+            raise ValueError(f"{path}: there is no field {part!r}; {hint}")
+        here = fields[part]
+
+
+def _problem(error: Any) -> tuple[str, object, str]:
+    path = ".".join(str(part) for part in error["loc"]) or "mapping"
+    value = (
+        error["input"]
+        if isinstance(error["input"], str | int | float | None)
+        else type(error["input"]).__name__
+    )
+    if error["type"] == "extra_forbidden":
+        return (
+            path,
+            path.rpartition(".")[2],
+            "There is no such key; see the top of portal/imports/mapping.py.",
+        )
+    message = error["msg"].removeprefix("Value error, ")
+    return path, value, message[:1].upper() + message[1:] + "."
