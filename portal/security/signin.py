@@ -225,12 +225,13 @@ def invite(
     _check_invitation(email, name, wanted, kind)
     ctx = session.context
     made = new_id()
-    # No RETURNING: before its first role the new person is not yet visible to who invites it.
+    # No RETURNING and no conflict target: both would read the row, and before its first role the new person is not
+    # yet visible to who invites it.
     session.execute(
         text("""
             insert into people (id, realm_id, email, email_key, name, language, status, created_at)
             values (:id, :realm, :email, :key, :name, :language, 'invited', :now)
-            on conflict (realm_id, email_key) do nothing
+            on conflict do nothing
         """),
         {
             "id": made,

@@ -32,7 +32,7 @@ def application(settings: Settings, extra: Callable[[Any], None] | None = None) 
 
 def site(database: Any, extra: Callable[[Any], None] | None = None) -> TestApp:
     """A client of the application on this database, without a session."""
-    made = TestApp(application(database.settings, extra), extra_environ=ADDRESS)
+    made = TestApp(application(database.settings, extra), extra_environ=dict(ADDRESS))
     made.interline = made.app
     return made
 
