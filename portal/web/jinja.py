@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 from pyramid.csrf import get_csrf_token
+from pyramid.interfaces import IRoutesMapper
 from pyramid.threadlocal import get_current_request
 
 from portal.web import cells, formatting, maps, parts
@@ -55,6 +56,18 @@ def path_qs() -> str:
     return "/" if request is None else str(request.path_qs)
 
 
+def has_route(name: str) -> bool:
+    """Whether the application has a route of that name, so that the layout never links to a page that is not there."""
+    request = get_current_request()
+    mapper = None if request is None else request.registry.queryUtility(IRoutesMapper)
+    return mapper is None or mapper.get_route(name) is not None
+
+
+def find_url() -> str | None:
+    """Where the search box of the top bar leads: the search page, else the list of leads."""
+    return next((url for name, url in (("search", "/search"), ("leads", "/leads")) if has_route(name)), None)
+
+
 def setup(env: Any) -> None:
     """Globals and filters; used by the application and by the preview alike."""
     env.globals.update(
@@ -72,6 +85,8 @@ def setup(env: Any) -> None:
         tr=tr,
         ntr=ntr,
         parts=parts,
+        has_route=has_route,
+        find_url=find_url,
         list_rows=cells.body,
         region_map=maps.region_map,
         journey_map=maps.journey_map,

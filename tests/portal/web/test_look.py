@@ -72,6 +72,10 @@ def opened(browser: Any, name: str, theme: str, width: int, csp: bool = True) ->
 def test_nothing_scrolls_sideways_and_the_console_is_silent(browser, name, width):
     tab, said = opened(browser, name, "light", width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    for menu in tab.locator("details.menu").all():
+        menu.evaluate("node => { node.open = true }")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, "an open menu widens the page"
+        menu.evaluate("node => { node.open = false }")
     assert said == []
     tab.context.close()
 
