@@ -12,7 +12,7 @@ from datetime import timedelta
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import func, insert, update
 from sqlalchemy.engine import Engine
@@ -50,6 +50,15 @@ class Importer(Protocol):
         ...
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """An importer that wants to see the mapping before the first chunk."""
+
+    def prepare(self, mapping: Any) -> None:
+        """Take from the mapping what is needed."""
+        ...
+
+
 # kind -> the importer's class, imported when it is used. Other rooms add their line here.
 KINDS: dict[str, str] = {
     "partners": "portal.partners.importing:PartnerImport",
@@ -84,7 +93,8 @@ class Report:
 class Source:
     """A file to import: its name, its bytes, and what reads and maps its rows.
 
-    `rows` yields (row number, original columns); `apply` makes a record of one, or raises ValueError with the reason.
+    `rows` yields (row number, original columns); `apply` makes a record of one, raises ValueError with the reason, or
+    answers None for a row that the mapping leaves out. `declared` is the mapping, for importers that look at it.
     """
 
     kind: str
@@ -93,6 +103,7 @@ class Source:
     content: bytes
     rows: Callable[[], Iterable[tuple[int, Mapping[str, Any]]]]
     apply: Callable[[Mapping[str, Any]], Any]
+    declared: Any = None
 
 
 def found(registry: Mapping[str, str], kind: str) -> Any:
@@ -128,6 +139,8 @@ def run_stored(
 ) -> Report:
     """Import `source` under the run `import_id`, whose file is stored; its counts start again from nothing."""
     importer: Importer = found(KINDS, source.kind)()
+    if isinstance(importer, Prepared) and source.declared is not None:
+        importer.prepare(source.declared)
     report = Report(import_id)
     with transaction(engine, acting) as session:
         reset(session, import_id)
@@ -136,8 +149,9 @@ def run_stored(
             part = Report(import_id)
             with transaction(engine, acting) as session:
                 outcomes = apply_chunk(session, importer, source, chunk)
-                for outcome, (_, row) in zip(outcomes, chunk, strict=True):
-                    count(part, outcome, row)
+                rows = dict(chunk)
+                for outcome in outcomes:
+                    count(part, outcome, rows[outcome.row])
                 save_counts(session, part)
             add(report, part)
             progress(report)
@@ -188,17 +202,20 @@ def apply_chunk(
     source: Source,
     chunk: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> list[Outcome]:
-    """Map and write some rows in this transaction; one outcome for each, in their order."""
+    """Map and write some rows in this transaction; one outcome for each that is not left out, in their order."""
     good: list[tuple[int, Any]] = []
     made: dict[int, Outcome] = {}
     for number, row in chunk:
         try:
-            good.append((number, source.apply(row)))
+            record = source.apply(row)
         except ValueError as error:
             made[number] = Outcome(number, "wrong", str(error))
+        else:
+            if record is not None:
+                good.append((number, record))
     if good:
         made |= {outcome.row: outcome for outcome in importer.apply(session, good)}
-    return [made[number] for number, _ in chunk]
+    return [made[number] for number, _ in chunk if number in made]
 
 
 def count(report: Report, outcome: Outcome, row: Mapping[str, Any]) -> None:

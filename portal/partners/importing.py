@@ -1,8 +1,8 @@
 """Writes partners from a file: companies, locations, certifications, authorisations; the catalogue grows with them.
 
-What the file says of a partner (name, address, level, certifications, lines) is brought up to date on every run; what it
-does not say stays. Status, capacity, calendar, territories and agreement, which mappings declare because most files are
-silent on them, are set once, when the partner or location is made, so that no import undoes what people changed since.
+What the file says of a partner is brought up to date on every run; what it does not say stays. What the mapping declares
+because the file is silent (Maryland: status, level, capacity, calendar, territories, agreement) is set once, when the
+partner or location is made, so that no import undoes what people have changed since.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,9 @@ from portal.db import PortalSession, new_id, sort_key
 from portal.errors import Invalid
 from portal.events.log import event_row
 from portal.events.models import Event
+from portal.events.work import enqueue
 from portal.imports.actions import Outcome
+from portal.imports.mapping import Mapping as Mapping_
 from portal.partners.actions import STATUSES, Area, checked_area
 from portal.partners.models import (
     Agreement,
@@ -34,6 +36,7 @@ from portal.partners.models import (
 from portal.routing.models import RoutingState
 
 MAIN = "main"
+CURRENT = "current"
 COMPANY = ("name", "website", "phone", "description")
 PLACE = ("street", "city", "postal", "subdivision", "country", "lat", "lon", "precision", "phone")
 DECLARED = ("capacity", "calendar", "active")
@@ -51,6 +54,15 @@ class PartnerImport:
         self.known: dict[Any, set[str]] = {}
         self.programmes: set[str] = set()
         self.lines: set[str] = set()
+        self.declared: frozenset[str] = frozenset()
+        self.names: dict[str, str] = {}
+        self.levels: dict[str, tuple[str, int]] = {}
+
+    def prepare(self, mapping: Mapping_) -> None:
+        """Take from the mapping what it declares and how it names codes."""
+        self.declared = frozenset(mapping.declare)
+        self.names = dict(mapping.catalogue.programmes)
+        self.levels = {code: (level.name, level.rank) for code, level in mapping.catalogue.levels.items()}
 
     def apply(self, session: PortalSession, records: list[tuple[int, Any]]) -> list[Outcome]:
         """Write a chunk in a fixed number of statements; one outcome per record, in order."""
@@ -86,10 +98,23 @@ class PartnerImport:
                 **facts.company({name: record[name] for name in COMPANY if name in record}),
                 **erased,
             },
-            "locations": [_checked_location(given) for given in record.get("locations", ())],
+            "standing": {
+                name: record[name]
+                for name in ("status", "level")
+                if name in record and name not in self.declared
+            },
+            "locations": [
+                _checked_location(given, self._declared_at(number))
+                for number, given in enumerate(record.get("locations", ()))
+            ],
         }
         self.rows[key] = number
         return made
+
+    def _declared_at(self, number: int) -> frozenset[str]:
+        """Fields of the location at this place of the list that the mapping declares."""
+        start = f"locations.{number}."
+        return frozenset(path.removeprefix(start) for path in self.declared if path.startswith(start))
 
     def _write(self, session: PortalSession, records: Sequence[Record]) -> tuple[set[str], set[str]]:
         """Bring the database to what the records say; (keys changed, keys new)."""
@@ -99,7 +124,7 @@ class PartnerImport:
         changed = _update_companies(session, [r for r in records if r["key"] in ids], ids)
         _add_companies(session, new, ids)
         changed |= _put_locations(session, records, ids)
-        changed |= _put_levels(session, [r for r in records if r.get("level") and r not in new], ids)
+        changed |= _put_standings(session, [r for r in records if r["standing"] and r not in new], ids)
         changed |= self._put_certifications(session, records, ids)
         changed |= self._put_lines(session, records, ids)
         fresh = {record["key"] for record in new}
@@ -110,23 +135,33 @@ class PartnerImport:
         """Lines, programmes and levels that the records name and nobody knows yet; without a name it is the code."""
         lines: dict[str, str] = {}
         programmes: dict[str, str] = {}
-        levels: dict[str, str] = {}
+        levels: set[str] = set()
         for record in records:
             for line in record.get("product_lines", ()):
                 lines[line["code"]] = line.get("name") or lines.get(line["code"], line["code"])
             for certificate in record.get("certifications", ()):
-                programmes[certificate["programme"]] = certificate["programme"]
+                code = certificate["programme"]
+                programmes[code] = self.names.get(code, code)
                 if certificate.get("product_line"):
                     lines.setdefault(certificate["product_line"], certificate["product_line"])
             if record.get("level"):
-                levels[record["level"]] = record["level"]
+                levels.add(record["level"])
         self.lines |= set(lines)
         self.programmes |= set(programmes)
         self._codes(session, ProductLine, lines)
         self._codes(session, Programme, programmes)
-        self._codes(session, Level, levels, rank=0)
+        named = {code: self.levels.get(code, (code, 0)) for code in levels}
+        ranks = {code: {"rank": rank} for code, (_, rank) in named.items()}
+        self._codes(session, Level, {code: name for code, (name, _) in named.items()}, ranks)
 
-    def _codes(self, session: PortalSession, model: Any, wanted: Mapping[str, str], **more: Any) -> None:
+    def _codes(
+        self,
+        session: PortalSession,
+        model: Any,
+        wanted: Mapping[str, str],
+        more: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Insert the codes (code -> name) that nobody knows; `more` holds further columns by code."""
         realm = session.context.realm_id
         if model not in self.known:
             query = select(model.code).where(model.realm_id == realm)
@@ -134,7 +169,13 @@ class PartnerImport:
         missing = sorted(set(wanted) - self.known[model])
         if missing:
             rows = [
-                {"id": new_id(), "realm_id": realm, "code": code, "name": wanted[code], **more}
+                {
+                    "id": new_id(),
+                    "realm_id": realm,
+                    "code": code,
+                    "name": wanted[code],
+                    **(more or {}).get(code, {}),
+                }
                 for code in missing
             ]
             session.execute(insert(model), rows)
@@ -170,19 +211,18 @@ class PartnerImport:
         return dated.put_all(session, Authorisation, Authorisation.company_id, scopes, wanted, within=within)
 
 
-def _checked_location(given: Mapping[str, Any]) -> Record:
-    """A location in its stored form: what the file says of it, and what holds when it is made."""
-    calendar = given.get("calendar") or office_hours("UTC")
-    capacity = given["capacity"] if given.get("capacity") is not None else DEFAULT_CAPACITY
+def _checked_location(given: Mapping[str, Any], declared: frozenset[str]) -> Record:
+    """A location in its stored form: `said` holds what the file says, `first` what holds when it is made."""
+    made = facts.location({name: given[name] for name in (*PLACE, *DECLARED) if name in given})
+    first = {"capacity": DEFAULT_CAPACITY, "calendar": office_hours("UTC"), "active": True}
+    areas = [Area(**{name: area.get(name) for name in AREA}) for area in given.get("territories", ())]
     return {
         "key": given.get("key") or MAIN,
         "name": given.get("name"),
-        "said": facts.location({name: given[name] for name in PLACE if name in given}),
-        "declared": facts.location({"capacity": capacity, "calendar": calendar, "active": True}),
-        "territories": [
-            checked_area(Area(**{name: area.get(name) for name in AREA}))
-            for area in given.get("territories", ())
-        ],
+        "said": {name: value for name, value in made.items() if name not in declared},
+        "first": first | made,
+        "territories": [checked_area(area) for area in areas],
+        "areas_said": "territories" in given and "territories" not in declared,
     }
 
 
@@ -198,7 +238,7 @@ def _lock(session: PortalSession, keys: Sequence[str]) -> dict[str, int]:
         .order_by(Company.id)
         .with_for_update()
     )
-    return {str(key): int(id_) for key, id_ in session.execute(query).tuples()}
+    return {str(key): int(id_) for key, id_ in session.execute(query)}
 
 
 def _update_companies(session: PortalSession, records: Sequence[Record], ids: Mapping[str, int]) -> set[int]:
@@ -230,7 +270,7 @@ def _add_companies(session: PortalSession, records: Sequence[Record], ids: dict[
     companies, standings, agreements = [], [], []
     for record in records:
         company = ids[record["key"]] = new_id()
-        zone = next((p["declared"]["calendar"]["time_zone"] for p in record["locations"]), "UTC")
+        zone = next((p["first"]["calendar"]["time_zone"] for p in record["locations"]), "UTC")
         companies.append(
             {
                 **dict.fromkeys(COMPANY),
@@ -259,7 +299,7 @@ def _agreement(given: Mapping[str, Any], current: str, ctx: Any) -> Record:
     day = given.get("accepted_on")
     since = min(datetime.combine(day, time(), UTC), ctx.now) if day else ctx.now
     return {
-        "version": given.get("version") or current,
+        "version": current if given.get("version", CURRENT) == CURRENT else given["version"],
         "how": "import",
         "accepted_by": ctx.person_id,
         "valid_from": since,
@@ -274,7 +314,7 @@ def _put_locations(session: PortalSession, records: Sequence[Record], ids: Mappi
     query = select(Location.company_id, Location.key, Location.id).where(
         Location.company_id.in_({company for company, _, _ in pairs})
     )
-    at = {(int(company), str(key)): int(id_) for company, key, id_ in session.execute(query).tuples()}
+    at = {(int(company), str(key)): int(id_) for company, key, id_ in session.execute(query)}
     new = [pair for pair in pairs if (pair[0], pair[2]["key"]) not in at]
     _add_locations(session, new, at)
     owner = {at[company, place["key"]]: company for company, _, place in pairs}
@@ -282,11 +322,12 @@ def _put_locations(session: PortalSession, records: Sequence[Record], ids: Mappi
     wanted = []
     for company, _record, place in pairs:
         location = at[company, place["key"]]
-        declared = place["declared"] if location in made else {}
-        wanted.append({"company_id": company, "location_id": location, **place["said"], **declared})
+        holds = place["first"] if location in made else place["said"]
+        wanted.append({"company_id": company, "location_id": location, **holds})
     moved = dated.put_all(
         session, LocationFact, LocationFact.location_id, list(owner), wanted, keep=(*PLACE, *DECLARED)
     )
+    moved |= _put_territories(session, [pair for pair in pairs if pair[2]["areas_said"]], at)
     return {owner[location] for location in moved}
 
 
@@ -323,10 +364,34 @@ def _add_locations(
     dated.open_rows(session, Territory, areas)
 
 
-def _put_levels(session: PortalSession, records: Sequence[Record], ids: Mapping[str, int]) -> set[int]:
-    wanted = [{"company_id": ids[r["key"]], "level": r["level"]} for r in records]
+def _put_territories(
+    session: PortalSession,
+    pairs: Sequence[tuple[int, Record, Record]],
+    at: Mapping[tuple[int, str], int],
+) -> set[int]:
+    """Territories of locations as the file says; the locations changed."""
+    wanted = [
+        {
+            "company_id": company,
+            "location_id": at[company, place["key"]],
+            **{name: getattr(area, name) for name in AREA},
+        }
+        for company, _, place in pairs
+        for area in place["territories"]
+    ]
+    scopes = [at[company, place["key"]] for company, _, place in pairs]
+    return dated.put_all(session, Territory, Territory.location_id, scopes, wanted)
+
+
+def _put_standings(session: PortalSession, records: Sequence[Record], ids: Mapping[str, int]) -> set[int]:
+    """Status and level as the file says. Who stops working loses its open leads, as by hand."""
+    wanted = [{"company_id": ids[r["key"]], **r["standing"]} for r in records]
     scopes = [row["company_id"] for row in wanted]
-    return dated.put_all(session, Standing, Standing.company_id, scopes, wanted, keep=("status",))
+    changed = dated.put_all(session, Standing, Standing.company_id, scopes, wanted, keep=("status", "level"))
+    for row in wanted:
+        if row["company_id"] in changed and row.get("status") in ("suspended", "ended"):
+            enqueue(session, "leads.pull_back", {"company_id": row["company_id"]})
+    return changed
 
 
 def _events(session: PortalSession, new: set[int], changed: set[int]) -> None:

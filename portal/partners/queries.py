@@ -126,13 +126,8 @@ def places(session: PortalSession, company_id: int) -> list[Place]:
     areas: dict[int, list[Territory]] = {}
     for area in _holding(session, Territory, company_id):
         areas.setdefault(area.location_id, []).append(area)
-    load = dict(
-        session.execute(
-            select(RoutingState.location_id, RoutingState.open).where(RoutingState.company_id == company_id)
-        )
-        .tuples()
-        .all()
-    )
+    states = select(RoutingState.location_id, RoutingState.open).where(RoutingState.company_id == company_id)
+    load = {row.location_id: row.open for row in session.execute(states)}
     return [
         Place(location, fact, areas.get(location.id, []), load.get(location.id, 0))
         for location, fact in companies.locations(session, company_id)
