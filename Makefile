@@ -31,7 +31,7 @@ lint: ## ruff, mypy --strict on rules and integrations, import contracts
 
 messages: ## collect the strings of pages and code into the translation template
 	@.ci/setup run
-	$(BIN)/pybabel -q extract -F portal/web/babel.cfg -k _ -k ngettext:1,2 --omit-header -o portal/web/locale/interline.pot .
+	$(BIN)/pybabel -q extract -F portal/locale/babel.cfg -k _ -k ngettext:1,2 -k ntr:1,2 --omit-header -o portal/locale/interline.pot .
 
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
