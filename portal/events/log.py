@@ -24,9 +24,12 @@ def record(
     `audience` are the companies that may know; None is skipped. `data` holds references, never personal data.
     `company_id` names the acting company when it is not the context's (`system` acting for the vendor).
     """
-    session.execute(
-        insert(Event), [event_row(session, type_, subject, audience, data, company_id=company_id)]
-    )
+    append(session, [event_row(session, type_, subject, audience, data, company_id=company_id)])
+
+
+def append(session: PortalSession, rows: list[dict[str, Any]]) -> None:
+    """Insert rows made by `event_row`; nothing is read back, since not every writer may read the log (mail links)."""
+    session.execute(insert(Event.__table__).inline(), rows)
 
 
 def event_row(

@@ -1,0 +1,82 @@
+"""The offer view in words: what mails and the confirm page say of a lead before it is accepted. Nothing else may."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from portal.web.formatting import Formatter
+from portal.web.i18n import _
+from rules import minor_per_major
+
+Translate = Callable[[Any], str]
+
+
+def place(brief: Mapping[str, Any]) -> str:
+    """'4020 Linz, AT', as far as known."""
+    town = " ".join(part for part in (brief.get("postal"), brief.get("city")) if part)
+    return ", ".join(part for part in (town, brief.get("country")) if part)
+
+
+def headline(number: str, brief: Mapping[str, Any], tr: Translate) -> str:
+    """'Lead L-10482: Pump service contract, Linz'."""
+    title = one_line(str(brief.get("title") or ""))
+    city = brief.get("city")
+    where = f", {city}" if city and city.casefold() not in title.casefold() else ""
+    return tr(_("Lead ${number}: ${title}", mapping={"number": number, "title": title + where}))
+
+
+def one_line(words: str, limit: int = 90) -> str:
+    """Words of a customer as one short line, fit for a subject."""
+    line = " ".join(words.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def facts(
+    brief: Mapping[str, Any], lines: Mapping[str, str], fmt: Formatter, tr: Translate
+) -> list[tuple[str, str]]:
+    """(label, value) pairs of the offer view; what was not said is left out. `lines` are product lines by code."""
+    band, distance = brief.get("band"), brief.get("distance_m")
+    products = [lines.get(code, code) for code in brief.get("product_lines") or ()]
+    start = brief.get("start_on")
+    rows = (
+        (_("Need"), brief.get("need")),
+        (_("Place"), place(brief)),
+        (_("Distance"), fmt.km(distance) if distance is not None else None),
+        (_("Product lines"), ", ".join(products)),
+        (_("Certifications"), ", ".join(brief.get("certifications") or ())),
+        (_("Worth"), worth(band, fmt) if band else None),
+        (_("Industry"), brief.get("industry")),
+        (_("Language"), brief.get("language")),
+        (_("Start"), fmt.long_day(date.fromisoformat(start)) if start else None),
+        (_("Preferred hours"), brief.get("hours")),
+        (_("Files"), str(brief["files"]) if brief.get("files") else None),
+    )
+    return [(tr(label), " ".join(str(value).split())) for label, value in rows if value]
+
+
+def worth(band: Mapping[str, Any], fmt: Formatter) -> str:
+    """The amount band, its edges in whole units of the currency."""
+    unit = minor_per_major(band["currency"])
+    low, high = (None if edge is None else edge * unit for edge in (band["low"], band["high"]))
+    return fmt.band(low, high, band["currency"])
+
+
+def why(brief: Mapping[str, Any], fmt: Formatter, tr: Translate) -> str:
+    """Why this company was chosen: its own line of the decision."""
+    line = brief.get("why") or {}
+    if line.get("by_hand"):
+        return tr(_("The channel manager chose you for it."))
+    parts = []
+    if line.get("level"):
+        parts.append(tr(_("your level is ${level}", mapping={"level": str(line["level"]).capitalize()})))
+    for held in line.get("certified") or ():
+        until = held.get("until")
+        said = _("you hold ${name}", mapping={"name": held["programme"]})
+        if until:
+            day = fmt.day_text(date.fromisoformat(until))
+            said = _("you hold ${name} until ${day}", mapping={"name": held["programme"], "day": day})
+        parts.append(tr(said))
+    if line.get("distance_m") is not None:
+        parts.append(tr(_("you are ${km} away", mapping={"km": fmt.km(line["distance_m"])})))
+    words = ", ".join(parts)
+    return words[:1].upper() + words[1:] + "." if words else ""

@@ -1,0 +1,261 @@
+"""The mails of an offer: offered, reminder, expired, accepted; one per person of the location, in their own terms.
+
+A mail holds the offer view and no more, so it never carries a customer's personal data; after acceptance it links to
+the lead's page. Each mail of an open offer has its own link (portal.leads.link): the token follows from the work
+item and the recipient, so that a second attempt sends the same link under the same Message-ID.
+"""
+
+import base64
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pyramid.i18n import Localizer, make_localizer
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.engine import Row
+
+from portal.db import PortalSession
+from portal.events.work import Effect, Item, handler
+from portal.gateways import Message, mailer
+from portal.leads import facts
+from portal.security.context import digest
+from portal.security.models import CredentialRow
+from portal.settings import Settings, load
+from portal.web.formatting import Formatter
+from portal.web.i18n import _
+
+log = structlog.get_logger(__name__)
+
+TEMPLATES = Path(__file__).parent / "templates" / "mail"
+LOCALE = Path(__file__).parent.parent / "locale"
+# Business time that lies this far behind the realm's clock is a replay (the demo's past): nobody is told of it.
+REPLAYED = timedelta(minutes=10)
+WITHIN_A_WEEK = 7
+OPEN = ("offered", "reminder")
+
+OFFER = text("""
+    select o.*, l.number, l.assignment, vendor.name as vendor_name, loc.name as location_name,
+           app.clock(o.realm_id) as real_now, r.clock_offset_seconds as offset_seconds,
+           taker.name as taken_by
+    from offers o
+    join leads l on l.id = o.lead_id
+    join realms r on r.id = o.realm_id
+    join companies vendor on vendor.id = l.company_id
+    join locations loc on loc.id = o.location_id
+    left join people taker on taker.id = o.answered_by
+    where o.id = :id
+""")
+RECIPIENTS = text("""
+    select distinct p.id, p.email, p.name, p.language, coalesce(p.time_zone, c.time_zone) as time_zone
+    from memberships m
+    join people p on p.id = m.person_id
+    join companies c on c.id = m.company_id
+    where m.company_id = :company and m.role in ('sales', 'administrator')
+      and (m.location_ids is null or :location = any(m.location_ids))
+      and p.status in ('active', 'invited')
+    order by p.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a mail: address, name, and how to write times and words for them."""
+
+    person_id: int
+    email: str
+    name: str
+    fmt: Formatter
+    localizer: Localizer
+
+    def tr(self, marked: Any) -> str:
+        """A marked string in the reader's language."""
+        return str(self.localizer.translate(marked))
+
+
+@handler("offer.mail", outside=True)
+def offer_mail(session: PortalSession, item: Item) -> Effect | None:
+    """Mail the people of the offer's location; nothing when the moment for it has passed."""
+    what = item.payload["what"]
+    offer = session.execute(OFFER, {"id": int(item.payload["offer"])}).first()
+    if offer is None or not still_true(offer, what, session.context.now):
+        return None
+    settings = load()
+    lines = _product_lines(session)
+    readers = recipients(session, offer)
+    if not readers:
+        log.info("nobody to mail at the location", offer=offer.id, location=offer.location_id)
+    messages = []
+    for reader in readers:
+        url = f"{settings.site_url}/leads/{offer.number}"
+        if what in OPEN:
+            token = link_token(settings, item.id, reader.email)
+            _open_link(session, offer, reader, token)
+            url = f"{settings.site_url}/o/{token}"
+        identity = _identity(settings, item.id, reader.email)
+        messages.append(compose(settings, offer, what, reader, lines, url, identity))
+
+    def send() -> None:
+        sender = mailer(settings)
+        for message in messages:
+            sender.send(message)
+
+    return send
+
+
+def still_true(offer: Row[Any], what: str, now: datetime) -> bool:
+    """Whether the mail still says what is so."""
+    if now < offer.real_now - REPLAYED:
+        return False
+    if what in OPEN:
+        return bool(offer.state == "offered" and offer.deadline_at > now)
+    return bool(offer.state == what)
+
+
+def recipients(session: PortalSession, offer: Row[Any]) -> list[Reader]:
+    """Sales and administrators of the company who serve the offer's location."""
+    rows = session.execute(RECIPIENTS, {"company": offer.company_id, "location": offer.location_id})
+    now = session.context.now
+    return [
+        Reader(
+            row.id, row.email, row.name, Formatter(now, row.time_zone, row.language), localizer(row.language)
+        )
+        for row in rows
+    ]
+
+
+def link_token(settings: Settings, item_id: int, email: str) -> str:
+    """256 bits that nobody without INTERLINE_SECRET can make; the same for every attempt of one work item."""
+    key = settings.derive("offer link")
+    made = hmac.new(key, f"{item_id}\0{email}".encode(), "sha256").digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def _identity(settings: Settings, item_id: int, email: str) -> str:
+    """Message-ID without brackets: what lets a mail system drop a repeated attempt."""
+    mark = hmac.new(settings.derive("mail identity"), f"{item_id}\0{email}".encode(), "sha256").hexdigest()
+    return f"offer.{item_id}.{mark[:16]}@{settings.mail_from.rpartition('@')[2].rstrip('>') or 'localhost'}"
+
+
+def _open_link(session: PortalSession, offer: Row[Any], reader: Reader, token: str) -> None:
+    """Store the link's hash, bound to offer, company, person and address; credentials end in real time."""
+    real = offer.real_now - timedelta(seconds=offer.offset_seconds)
+    row = {
+        "hash": digest(token),
+        "purpose": "offer",
+        "realm_id": offer.realm_id,
+        "kind": "link",
+        "company_id": offer.company_id,
+        "person_id": reader.person_id,
+        "subject_id": offer.id,
+        "bound_to": reader.email,
+        "scopes": [],
+        "created_at": real,
+        "seen_at": real,
+        "expires_at": offer.deadline_at - timedelta(seconds=offer.offset_seconds),
+    }
+    session.execute(upsert(CredentialRow).values(row).on_conflict_do_nothing())
+
+
+def _product_lines(session: PortalSession) -> dict[str, str]:
+    rows = session.execute(
+        text("select code, name from product_lines where realm_id = :r"), {"r": session.context.realm_id}
+    )
+    return {row.code: row.name for row in rows}
+
+
+# -- words ---------------------------------------------------------------------------------------------------------
+
+
+def compose(
+    settings: Settings,
+    offer: Row[Any],
+    what: str,
+    reader: Reader,
+    lines: Mapping[str, str],
+    url: str,
+    identity: str,
+) -> Message:
+    """One mail, as text and as plain HTML."""
+    fmt, tr = reader.fmt, reader.tr
+    headline = facts.headline(offer.number, offer.brief, tr)
+    by = answer_by(offer.deadline_at, fmt, tr)
+    values = {
+        "what": what,
+        "headline": headline,
+        "subject": subject(what, headline, by, tr),
+        "name": reader.name,
+        "vendor": offer.vendor_name,
+        "location": offer.location_name,
+        "taken_by": offer.taken_by,
+        "by": by,
+        "until": fmt.full_text(offer.deadline_at),
+        "left": fmt.left_text(offer.deadline_at),
+        "facts": facts.facts(offer.brief, lines, fmt, tr),
+        "why": facts.why(offer.brief, fmt, tr),
+        "url": url,
+        "site": settings.site_url,
+        "language": fmt.locale,
+    }
+    return Message(
+        to=reader.email,
+        subject=values["subject"],
+        text=_render("offer.txt.jinja2", reader, values),
+        html=_render("offer.html.jinja2", reader, values),
+        message_id=identity,
+    )
+
+
+def answer_by(until: datetime, fmt: Formatter, tr: facts.Translate) -> str:
+    """'Mon 16:00' within a week, else 'Mon 7 Dec, 16:00', in the reader's time zone."""
+    local = fmt.local(until)
+    if 0 <= (local.date() - fmt.today).days < WITHIN_A_WEEK:
+        return f"{fmt.day_text(local.date(), weekday=True).split()[0].rstrip(',')} {local:%H:%M}"
+    return f"{fmt.day_text(local.date(), weekday=True)}, {local:%H:%M}"
+
+
+def subject(what: str, headline: str, by: str, tr: facts.Translate) -> str:
+    """The one line that must do on a phone's lock screen."""
+    words = {
+        "offered": _("${lead} - answer by ${by}", mapping={"lead": headline, "by": by}),
+        "reminder": _("Reminder: ${lead} - answer by ${by}", mapping={"lead": headline, "by": by}),
+        "expired": _("${lead} - lapsed, nobody answered in time", mapping={"lead": headline}),
+        "accepted": _("${lead} - it is yours", mapping={"lead": headline}),
+    }
+    return tr(words[what])
+
+
+@lru_cache(maxsize=32)
+def localizer(language: str) -> Localizer:
+    """Translations of one language; English where there are none."""
+    return make_localizer(language.replace("-", "_"), [str(LOCALE)] if LOCALE.exists() else [])
+
+
+@lru_cache(maxsize=32)
+def _environment(language: str) -> Environment:
+    """Templates with `_()` in one language; HTML is escaped, text is not."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html.jinja2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    found = localizer(language)
+    env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda words: found.translate(words, domain="interline"),
+        lambda one, many, n: found.pluralize(one, many, n, domain="interline"),
+        newstyle=True,
+    )
+    return env
+
+
+def _render(name: str, reader: Reader, values: Mapping[str, Any]) -> str:
+    return _environment(reader.fmt.locale).get_template(name).render(values)
