@@ -1,10 +1,14 @@
 """A message and its MIME form (RFC 5322, RFC 2046 alternative, RFC 3834 Auto-Submitted)."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+MESSAGE_ID = re.compile(r"[^\s<>@]{1,200}@[^\s<>@]{1,200}")
 
 
 class MailError(ValueError):
@@ -25,8 +29,10 @@ class Message:
 def mime(message: Message, sender: str, now: datetime | None = None) -> EmailMessage:
     """The message as sent by `sender` ("Name <address>"). Raises MailError for an address or header with line ends."""
     for name, value in (("to", message.to), ("subject", message.subject), ("message_id", message.message_id)):
-        if any(c in value for c in "\r\n\0"):
+        if CONTROL.search(value):
             raise MailError(f"{name}: line ends are not allowed in a header; remove them")
+    if not MESSAGE_ID.fullmatch(message.message_id):
+        raise MailError(f"message_id: {message.message_id!r} is not an id; use name@host")
     made = EmailMessage()
     made["From"] = _address("from", sender)
     made["To"] = _address("to", message.to)
@@ -34,14 +40,19 @@ def mime(message: Message, sender: str, now: datetime | None = None) -> EmailMes
     made["Message-ID"] = f"<{message.message_id}>"
     made["Date"] = format_datetime(now or datetime.now(UTC))
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(message.text)
+    made["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
+    made.set_content(message.text, cte="quoted-printable")
     if message.html is not None:
-        made.add_alternative(message.html, subtype="html")
+        made.add_alternative(message.html, subtype="html", cte="quoted-printable")
     return made
 
 
 def _address(field: str, value: str) -> Address:
-    name, spec = parseaddr(value)
+    # parseaddr would quietly take the first of several.
+    several = getaddresses([value])
+    if len(several) != 1:
+        raise MailError(f"{field}: {value!r} is {len(several)} addresses; use one")
+    name, spec = several[0]
     try:
         return Address(name, addr_spec=spec)
     except (ValueError, IndexError) as error:

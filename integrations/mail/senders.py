@@ -66,14 +66,20 @@ class FolderSender:
 
     def send(self, message: Message) -> None:
         """Write the file; its name sorts by time."""
+        made = mime(message, self.sender).as_bytes()
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = hashlib.sha256(f"{message.message_id}\n{message.to}".encode()).hexdigest()[:16]
-        for earlier in self.folder.glob(f"*-{mark}.eml"):
-            earlier.unlink(missing_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        draft = self.folder / f".{stamp}-{mark}"
-        draft.write_bytes(mime(message, self.sender).as_bytes())
-        os.replace(draft, self.folder / f"{stamp}-{mark}.eml")
+        name, draft = f"{stamp}-{mark}.eml", self.folder / f".{stamp}-{mark}"
+        # A symbolic link from the mark to the latest file finds an earlier one without listing a folder of thousands.
+        latest = self.folder / f".{mark}"
+        earlier = os.readlink(latest) if latest.is_symlink() else None
+        draft.write_bytes(made)
+        draft.replace(self.folder / name)
+        draft.symlink_to(name)
+        draft.replace(latest)
+        if earlier and earlier != name:
+            (self.folder / earlier).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from integrations.tables import EXTRA
 from portal.imports.declared import expanded
 from portal.imports.parsers import Cell, Note, Parser, Text, Wrong
 from portal.imports.records import RECORDS
-from portal.imports.templates import Filter, Template, value_at
+from portal.imports.templating import Filter, Template, value_at
 
 FOLDER = Path(__file__).parent / "mappings"
 Kind = Literal["partners", "leads"]
@@ -242,6 +242,15 @@ class Mapping(Part):
             raise MappingError(f"{name}_{kind}", [("name", name, cure)])
         return cls.parse(path.read_text("utf-8"), path.stem)
 
+    @staticmethod
+    def available(kind: str | None = None, folder: Path = FOLDER) -> list[tuple[str, str, str]]:
+        """(kind, name, title) of the mappings there are, sorted; those of one kind when it is given."""
+        found = []
+        for path in sorted(folder.glob(f"*_{kind or '*'}.yaml")):
+            given = yaml.safe_load(path.read_text("utf-8"))
+            found.append((given["kind"], given["name"], given["title"]))
+        return found
+
     @classmethod
     def parse(cls, text: str, name: str = "given") -> Self:
         """A mapping from YAML text; MappingError lists all that is wrong with it."""
@@ -374,10 +383,12 @@ def _read(made: Mapped, path: str, column: Column, row: Row[str, Any]) -> None:
         _put(made.record, path, column.parse(value, cell))
     except Wrong as wrong:
         if column.when_wrong == "leave_out":
-            made.notes.append(Note(name, str(value), f"{wrong.message}; left out", sure=False))
+            cell.note(value, f"{wrong.message}; left out", sure=False)
         else:
-            made.errors.append(FieldError(name, str(value), wrong.message, wrong.cure))
-    made.notes += cell.notes
+            error = FieldError(name, str(value), wrong.message, wrong.cure)
+            # Two fields may read one column; its fault is told once.
+            made.errors += [] if error in made.errors else [error]
+    made.notes += [note for note in cell.notes if note not in made.notes]
 
 
 def _mapped_word(column: Column, value: Any) -> Any:
