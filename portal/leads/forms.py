@@ -11,6 +11,8 @@ from sqlalchemy import select
 from portal.companies.models import Company, Location, LocationFact
 from portal.db import PortalSession, sort_key
 from portal.errors import Fault, Invalid
+from portal.gateways import geocoder
+from portal.imports.reader import located as find_place
 from portal.leads import words
 from portal.leads.queries import Catalogue
 from portal.partners.models import Standing
@@ -134,19 +136,7 @@ def record_of(data: NewLead, place: Mapping[str, Any]) -> dict[str, Any]:
 def located(given: Mapping[str, Any]) -> dict[str, Any]:
     """The place with coordinates and how precise they are, found offline; as typed when nothing is found."""
     place = {key: given.get(key) for key in PLACE_FIELDS}
-    try:
-        from portal.gateways import geocoder
-    except ImportError:  # the room of gateways may be left out of a build
-        return place
-    found = geocoder.locate(**place) if hasattr(geocoder, "locate") else None
-    if found is None:
-        return place
-    return place | {
-        "lat": found.lat,
-        "lon": found.lon,
-        "precision": found.precision,
-        "subdivision": place["subdivision"] or getattr(found, "subdivision", None),
-    }
+    return place | find_place(geocoder(), place)
 
 
 def read_move(post: Mapping[str, Any]) -> dict[str, Any]:

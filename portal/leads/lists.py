@@ -52,7 +52,7 @@ def vendor_spec(session: PortalSession, catalogue: Catalogue) -> ListSpec:
     sources = [(s, words.first_up(words.word(words.SOURCES, s))) for s in found["source"]]
     return ListSpec(
         [
-            Column("number", _("Lead"), expr=Lead.number, href=lambda r: f"/leads/{r['number']}"),
+            Column("number", _("Lead"), own=True),
             Column("title", _("What"), expr=Lead.title, sort=True),
             Column("account", _("Customer"), expr=account, sort=True),
             Column("place", _("Place"), value=words.place, expr=Lead.city, sort=True),
@@ -124,13 +124,13 @@ def partner_spec(catalogue: Catalogue) -> ListSpec:
     choices = [(state, status_label(axis_of(state), state)) for state in SHARE_STATES]
     return ListSpec(
         [
-            Column("number", _("Lead"), href=lambda r: f"/leads/{r['number']}"),
+            Column("number", _("Lead"), own=True),
             Column("title", _("What")),
             Column("account", _("Customer")),
             Column("place", _("Place"), value=lambda r: words.place(r["place"])),
             Column("product_lines", _("Product lines"), value=lambda r: catalogue.line_names(r["product_lines"]), off=True),
             Column("worth", _("Worth"), num=True, value=_worth),
-            Column("state", _("State"), filter="choice", choices=choices, expr=Share.state, sort=True,
+            Column("state", _("State"), own=True, filter="choice", choices=choices, expr=Share.state, sort=True,
                    value=lambda r: status_label(axis_of(r["state"]), r["state"])),
             Column("next_step", _("Next step")),
             Column("next_step_on", _("By"), "date"),

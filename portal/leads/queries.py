@@ -119,6 +119,7 @@ def raw_request(session: PortalSession, lead_id: int) -> Mapped | None:
     query = (
         select(Text.body, Text.created_at, Text.expires_at)
         .where(Text.subject_type == "lead", Text.subject_id == lead_id, Text.kind == "request")
+        .where(Text.expires_at.is_(None) | (Text.expires_at > session.context.now))
         .order_by(Text.id.desc())
         .limit(1)
     )

@@ -41,16 +41,16 @@ def cure(row: Any) -> str:
 
 SPEC = ListSpec(
     [
-        Column("number", _("Lead"), href=lambda r: f"/leads/{r['number']}"),
+        Column("number", _("Lead"), own=True),
         Column("title", _("What"), expr=Lead.title, sort=True),
         Column("account", _("Customer")),
         Column("place", _("Place"), value=words.place, expr=Lead.city, sort=True),
         Column("worth", _("Worth"), num=True, expr=Lead.amount, sort=True, filter="number",
                value=lambda r: waybill.money(r["amount"], r["currency"])),
         Column("assignment", _("Assignment"), "status:assignment", expr=Lead.assignment, filter="choice", off=True),
-        Column("why", _("Why it waits"), value=why),
+        Column("why", _("Why it waits"), own=True, value=why),
         Column("received", _("Received"), "when", expr=Lead.received_at, sort=True, value=lambda r: r["received_at"]),
-        Column("do", _("What to do"), value=cure),
+        Column("do", _("What to do"), own=True, value=cure),
     ],
     default_sort="received", search=[Lead.number, Lead.title, Lead.city], tiebreak=Lead.id, name="queue",
     search_label=_("Number, title or town"),

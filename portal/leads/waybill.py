@@ -11,6 +11,7 @@ from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
 from portal.web.parts import Action, Fact, FactGroup, Stop, Waybill
 from portal.web.status import status_label
+from rules import minor_per_major
 
 Mapped = Mapping[str, Any]
 
@@ -25,8 +26,12 @@ def money(amount: Decimal | None, currency: str | None) -> str:
 
 
 def band(view: Mapped | None) -> str:
-    """The amount band of an offer view."""
-    return fmt.band(view["low"], view["high"], view["currency"]) if view else ""
+    """The amount band of an offer view, whose edges are whole units of the currency."""
+    if not view:
+        return ""
+    unit = minor_per_major(view["currency"])
+    low, high = (None if edge is None else edge * unit for edge in (view["low"], view["high"]))
+    return fmt.band(low, high, view["currency"])
 
 
 def decline_action(offer: Mapped) -> Action:
