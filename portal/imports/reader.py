@@ -12,8 +12,8 @@ from typing import Any
 
 from integrations.geo import Geocoder
 from integrations.tables import TableError, sniffed, table
+from portal.imports.cells import Note
 from portal.imports.mapping import Mapped, Mapping
-from portal.imports.parsers import Note
 
 UNPLACED = "none"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from integrations.geo import folded
-from portal.imports.parsers import CASES
+from portal.imports.cells import CASES
 
 _FIELD = re.compile(r"\{([^{}|]+)((?:\|[a-z_]+)*)\}")
 _EDGES = " ,;:-/·"
