@@ -12,10 +12,11 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import zope.sqlalchemy
-from sqlalchemy import BigInteger, DateTime, MetaData, create_engine, event
+from sqlalchemy import BigInteger, DateTime, Insert, MetaData, create_engine, event, insert
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.session import SessionTransaction
@@ -128,6 +129,17 @@ def session_for(engine: Engine, credential: Credential | None, tm: Any = None) -
         # "changed" from the start: it would otherwise roll back what was written by plain SQL, silently.
         zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=tm)
     return session
+
+
+def put(session: PortalSession, model: type[Base], *rows: dict[str, Any]) -> None:
+    """Insert complete rows with Core: no unit of work, nothing read back (a third of the ORM's time on hot paths)."""
+    session.connection().execute(_insert_of(model), list(rows))
+
+
+@cache
+def _insert_of(model: type[Base]) -> Insert:
+    # Without RETURNING: not every writer may read what it wrote (mail links), and ids are made beforehand.
+    return insert(model.__table__).inline()  # type: ignore[arg-type]
 
 
 @contextmanager

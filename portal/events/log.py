@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import insert
-
-from portal.db import PortalSession
+from portal.db import PortalSession, put
 from portal.events.models import Event
 
 
@@ -29,7 +27,7 @@ def record(
 
 def append(session: PortalSession, rows: list[dict[str, Any]]) -> None:
     """Insert rows made by `event_row`; nothing is read back, since not every writer may read the log (mail links)."""
-    session.execute(insert(Event.__table__).inline(), rows)
+    put(session, Event, *rows)
 
 
 def event_row(

@@ -44,4 +44,3 @@ def run(engine: Engine) -> None:
             continue
         if not busy:
             time.sleep(IDLE_S)
-

@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-from portal.db import PortalSession, new_id, session_for, transaction
+from portal.db import PortalSession, new_id, put, session_for, transaction
 from portal.events.models import WorkItem
 from portal.security.context import Acting
 
@@ -103,7 +103,7 @@ def item_row(
 
 def enqueue(session: PortalSession, kind: str, payload: dict[str, Any], **options: Any) -> None:
     """Write a work item in this transaction (see item_row); workers are woken after the commit."""
-    session.execute(insert(WorkItem), [item_row(session, kind, payload, **options)])
+    put(session, WorkItem, item_row(session, kind, payload, **options))
     wake_after_commit(session)
 
 
@@ -150,7 +150,9 @@ def run_due(
     batch: int = 10,
 ) -> int:
     """Run everything that is due until nothing is; how many items were run."""
-    importlib.import_module("portal.tasks")  # the rooms' handlers; imported late, because they import this module
+    importlib.import_module(
+        "portal.tasks"
+    )  # the rooms' handlers; imported late, because they import this module
     done = 0
     while done < limit:
         items = claim(engine, batch=batch, now=now, realm=realm)
@@ -204,9 +206,7 @@ def _finish(session: PortalSession, item: Item) -> bool:
     return session.execute(delete(WorkItem).where(mine)).rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
-def _postpone(
-    engine: Engine, item: Item, error: Exception, max_attempts: int, now: datetime | None
-) -> None:
+def _postpone(engine: Engine, item: Item, error: Exception, max_attempts: int, now: datetime | None) -> None:
     """Back off exponentially with jitter, the whole lane with it; park after the last attempt.
 
     The reason names the error's class and the frame, not its message: messages of databases quote values.

@@ -8,10 +8,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from portal.companies.queries import vendor_id
-from portal.db import PortalSession, new_id
+from portal.db import PortalSession, new_id, put
 from portal.errors import Conflict, Fault, Invalid, NotFound
 from portal.events.log import record
 from portal.events.work import enqueue
@@ -385,7 +385,7 @@ def _said(
         "audience": sorted({company, *(a for a in audience if a is not None)}),
         "created_at": ctx.now,
     }
-    session.execute(insert(Text), [row])
+    put(session, Text, row)
     return {"text": str(row["id"])}
 
 

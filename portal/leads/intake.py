@@ -11,12 +11,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.engine import Row
 
 from portal.accounts.models import Account, Contact
 from portal.companies.queries import vendor_id
-from portal.db import PortalSession, new_id, sort_key
+from portal.db import PortalSession, new_id, put, sort_key
 from portal.events.log import event_row, record
 from portal.events.models import Event
 from portal.leads.models import Lead
@@ -70,7 +70,7 @@ def receive(
     number = f"L-{session.execute(NEXT_NUMBER).scalar_one()}"
     row = _lead_row(session, vendor, given, lead_id, number, account_id, contact_id)
     row |= {"fingerprint": print_, "suspected_duplicate_of": twin, "received_at": received_at}
-    session.execute(insert(Lead), [row])
+    put(session, Lead, row)
     _keep_raw(session, vendor, given, raw, lead_id, contact_id)
     subject = ("lead", lead_id)
     events = [
@@ -82,7 +82,7 @@ def receive(
                 session, "lead.suspected_duplicate", subject, [vendor], {"of": str(twin)}, company_id=vendor
             )
         )
-    session.execute(insert(Event), events)
+    put(session, Event, *events)
     if twin is not None:
         return Received(lead_id, number, "suspected_duplicate")
     if routed:
@@ -165,7 +165,7 @@ def _customer(session: PortalSession, given: LeadRecord) -> tuple[int, int | Non
         row["name_key"] = sort_key(account["name"])
         row |= {key: account.get(key) for key in ("external_key", "industry", "website")}
         row |= {key: place.get(key) for key in ("country", "subdivision", "postal", "city")}
-        session.execute(insert(Account), [row])
+        put(session, Account, row)
     if found is not None and found.contact_id is not None:
         return account_id, found.contact_id
     if not any(contact.get(key) for key in ("name", "email", "phone")):
@@ -182,7 +182,7 @@ def _customer(session: PortalSession, given: LeadRecord) -> tuple[int, int | Non
         "language": contact.get("language") or given.get("language"),
         "created_at": ctx.now,
     }
-    session.execute(insert(Contact), [person])
+    put(session, Contact, person)
     return account_id, person["id"]
 
 
@@ -247,10 +247,10 @@ def _keep_raw(
         "created_at": ctx.now,
         "expires_at": ctx.now + RAW_KEPT,
     }
-    session.execute(insert(Text), [row])
+    put(session, Text, row)
     if contact_id is not None:
         link = {"text_id": row["id"], "contact_id": contact_id, "realm_id": ctx.realm_id}
-        session.execute(insert(TextContact), [link])
+        put(session, TextContact, link)
 
 
 def _repeat(

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import text
 
-from portal.db import PortalSession, new_id
+from portal.db import PortalSession, new_id, put
 from portal.errors import Conflict
 from portal.events.log import event_row, record
 from portal.events.models import Event, WorkItem
@@ -20,7 +19,6 @@ from portal.events.work import item_row, wake_after_commit
 from portal.leads.models import Offer
 from portal.routing import actions as routing
 from portal.routing.snapshot import Plan, plan
-from portal.sharing.models import Share
 from rules import Calendar, Candidate, Place, Ranked, Request, RuleSet, amount_band, deadline, minor_per_major
 
 # Reasons that speak for the whole company, not for the location that gave them.
@@ -171,7 +169,7 @@ def make_offer(
         """),
         {"offer": offer_id, "now": ctx.now, "id": lead_id},
     )
-    session.execute(insert(Offer), [offer])
+    put(session, Offer, offer)
     _share(session, candidate.company_id, lead_id)
     data = {"offer": str(offer_id), "company": str(candidate.company_id), "location": str(candidate.id)}
     data |= {"until": times["deadline_at"].isoformat()} | ({"by_hand": by_hand} if by_hand else {})
@@ -183,7 +181,7 @@ def make_offer(
         )
     both = [vendor, candidate.company_id]
     events.append(event_row(session, "lead.offered", ("lead", lead_id), both, data, company_id=vendor))
-    session.execute(insert(Event), events)
+    put(session, Event, *events)
     reference = {"offer": str(offer_id)}
     items = [
         item_row(session, "offer.mail", {**reference, "what": "offered"}, queue="mail"),
@@ -192,7 +190,7 @@ def make_offer(
     if times["remind_at"] < times["deadline_at"]:
         reminder = {**reference, "what": "reminder"}
         items.append(item_row(session, "offer.mail", reminder, run_at=times["remind_at"], queue="mail"))
-    session.execute(insert(WorkItem), items)
+    put(session, WorkItem, *items)
     wake_after_commit(session)
     return offer_id
 
@@ -240,27 +238,19 @@ def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) 
     }
 
 
+SHARE = text("""
+    insert into shares (company_id, subject_type, subject_id, realm_id, level, state, at)
+    values (:company, 'lead', :lead, :realm, 'offer', 'offered', :now)
+    on conflict (company_id, subject_type, subject_id) do update
+        set level = excluded.level, state = excluded.state, at = excluded.at
+""")
+
+
 def _share(session: PortalSession, company_id: int, lead_id: int) -> None:
+    """Open the offer view to the company; it may have had the lead before."""
     ctx = session.context
-    row = {
-        "company_id": company_id,
-        "subject_type": "lead",
-        "subject_id": lead_id,
-        "realm_id": ctx.realm_id,
-        "level": "offer",
-        "state": "offered",
-        "at": ctx.now,
-    }
-    statement = upsert(Share).values(row)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["company_id", "subject_type", "subject_id"],
-            set_={
-                "level": statement.excluded.level,
-                "state": statement.excluded.state,
-                "at": statement.excluded.at,
-            },
-        )
+    session.connection().execute(
+        SHARE, {"company": company_id, "lead": lead_id, "realm": ctx.realm_id, "now": ctx.now}
     )
 
 

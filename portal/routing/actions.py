@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from portal.db import PortalSession, new_id
+from portal.db import PortalSession, new_id, put
 from portal.routing.models import Decision as DecisionRow
 from portal.routing.models import RuleSetRow
 from portal.routing.snapshot import Plan, current_version, plan
@@ -161,7 +161,7 @@ def _record(
         "chosen_location_id": first.id if first else None,
         "result_hash": decision.result_hash,
     }
-    session.execute(insert(DecisionRow), [row])
+    put(session, DecisionRow, row)
     candidate = _candidate(current, first.id) if first else None
     return Chosen(row["id"], decision, current, first, candidate)
 
