@@ -25,7 +25,25 @@ COUNTRIES = (
     "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK", "TR", "UA", "US",
 )  # fmt: skip
 CURRENCIES = ("EUR", "CZK", "CHF", "PLN", "HUF", "RON", "GBP", "USD", "SEK", "DKK", "NOK", "JPY")
-LANGUAGES = ("de", "en", "cs", "sk", "hu", "pl", "sl", "hr", "it", "fr", "es", "nl", "ro", "bg", "sv", "da", "pt")
+LANGUAGES = (
+    "de",
+    "en",
+    "cs",
+    "sk",
+    "hu",
+    "pl",
+    "sl",
+    "hr",
+    "it",
+    "fr",
+    "es",
+    "nl",
+    "ro",
+    "bg",
+    "sv",
+    "da",
+    "pt",
+)
 Channel = Literal["phone", "email", "visit", "post"]
 Source = Literal["web_form", "phone", "email", "fair", "partner", "other"]
 Basis = Literal["contract", "consent", "legitimate_interest"]
@@ -36,9 +54,13 @@ class NewLead(BaseModel):
 
     title: str = Field(title=_("What is it about?"), max_length=200, description=_("A line that names it, without the customer's name: partners read it before they accept."))  # fmt: skip
     need: str | None = Field(None, title=_("Need"), max_length=1000, description=_("What is needed, in a line or two. Partners read it before they accept."), json_schema_extra={"widget": "textarea", "attrs": {"rows": 2}})  # fmt: skip
-    account: str = Field(title=_("Company"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "organization"}})
+    account: str = Field(
+        title=_("Company"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "organization"}}
+    )
     industry: str | None = Field(None, title=_("Industry"), max_length=100)
-    contact: str | None = Field(None, title=_("Contact"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "off"}})
+    contact: str | None = Field(
+        None, title=_("Contact"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "off"}}
+    )
     email: str | None = Field(None, title=_("E-mail"), max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", json_schema_extra={"widget": "email"})  # fmt: skip
     phone: str | None = Field(None, title=_("Telephone"), max_length=50, json_schema_extra={"widget": "tel"})
     street: str | None = Field(None, title=_("Street"), max_length=200)
@@ -53,9 +75,18 @@ class NewLead(BaseModel):
     language: str | None = Field(None, title=_("Language"))
     start_on: date | None = Field(None, title=_("Start"))
     source: Source = Field("phone", title=_("How it came in"), json_schema_extra={"labels": words.SOURCES})  # type: ignore[dict-item]
-    channel: Channel | None = Field(None, title=_("Prefers to be met by"), json_schema_extra={"labels": words.CHANNELS})  # type: ignore[dict-item]
-    hours: str | None = Field(None, title=_("Best hours"), max_length=100, description=_("For example 08:00 to 11:00"))
-    legal_basis: Basis = Field("contract", title=_("Legal basis"), description=_("Why we may keep these personal data."), json_schema_extra={"labels": words.LEGAL})  # type: ignore[dict-item]
+    channel: Channel | None = Field(
+        None, title=_("Prefers to be met by"), json_schema_extra={"labels": words.CHANNELS}
+    )  # type: ignore[dict-item]
+    hours: str | None = Field(
+        None, title=_("Best hours"), max_length=100, description=_("For example 08:00 to 11:00")
+    )
+    legal_basis: Basis = Field(
+        "contract",
+        title=_("Legal basis"),
+        description=_("Why we may keep these personal data."),
+        json_schema_extra={"labels": words.LEGAL},
+    )  # type: ignore[dict-item]
     message: str | None = Field(None, title=_("The request as it came"), max_length=10_000, description=_("Only your own people see it; it is deleted after 30 days."), json_schema_extra={"widget": "textarea", "attrs": {"rows": 6}})  # fmt: skip
 
 
@@ -84,7 +115,9 @@ def choices(catalogue: Catalogue) -> dict[str, list[tuple[str, str]]]:
     return {
         "product_lines": list(catalogue.lines.items()),
         "certifications": list(catalogue.programmes.items()),
-        "country": sorted(((code, words.country(code)) for code in COUNTRIES), key=lambda pair: sort_key(pair[1])),
+        "country": sorted(
+            ((code, words.country(code)) for code in COUNTRIES), key=lambda pair: sort_key(pair[1])
+        ),
         "currency": [(code, code) for code in CURRENCIES],
         "language": [(code, words.language(code)) for code in LANGUAGES],
     }
@@ -121,7 +154,18 @@ PLACE_FIELDS = ("street", "postal", "city", "country", "subdivision")
 def record_of(data: NewLead, place: Mapping[str, Any]) -> dict[str, Any]:
     """What intake takes, of a valid form and its place."""
     contact = {"name": data.contact, "email": data.email, "phone": data.phone, "language": data.language}
-    kept = ("title", "need", "amount", "language", "start_on", "source", "channel", "hours", "legal_basis", "message")
+    kept = (
+        "title",
+        "need",
+        "amount",
+        "language",
+        "start_on",
+        "source",
+        "channel",
+        "hours",
+        "legal_basis",
+        "message",
+    )
     return {key: getattr(data, key) for key in kept} | {
         "product_lines": tuple(data.product_lines),
         "certifications": tuple(data.certifications),
@@ -159,7 +203,12 @@ def read_move(post: Mapping[str, Any]) -> dict[str, Any]:
             faults.append(Fault("won_on", day_text, tr(_("Write the day as 2026-11-23.")), "parse"))
     if faults:
         raise Invalid(*faults)
-    return {"reason": post.get("reason") or None, "won_amount": amount, "won_on": day, "note": post.get("note")}
+    return {
+        "reason": post.get("reason") or None,
+        "won_amount": amount,
+        "won_on": day,
+        "note": post.get("note"),
+    }
 
 
 def read_step(post: Mapping[str, Any]) -> tuple[str, date]:
@@ -183,12 +232,14 @@ def read_assign(session: PortalSession, post: Mapping[str, Any]) -> tuple[int, s
     faults = []
     if not 3 <= len(reason) <= 500:
         faults.append(Fault("why", reason, tr(_("Say in 3 to 500 characters why this partner.")), "length"))
-    location = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else None
+    location = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
     if location is None:
         found = [row for row in partner_locations(session, given) if label_of(row) == given]
         location = found[0].id if len(found) == 1 else None
     if location is None:
-        message = tr(_("Choose a partner from the list: ${given} is not one of them.", mapping={"given": given[:80]}))
+        message = tr(
+            _("Choose a partner from the list: ${given} is not one of them.", mapping={"given": given[:80]})
+        )
         faults.append(Fault("location", given, message, "choice"))
     if faults:
         raise Invalid(*faults)

@@ -9,6 +9,7 @@ from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 
+from portal.companies.pages import record_id
 from portal.companies.queries import vendor_id
 from portal.errors import Conflict, Invalid
 from portal.leads import actions, forms, queries, stages, telling, waybill, words
@@ -23,7 +24,12 @@ from portal.web.parts import Pin
 def lead_page(request: Request) -> Response:
     """GET /leads/{number}: vendor, holder, offered or former partner, each its own sight of it."""
     seen = queries.find(request.db, request.matchdict["number"])
-    if seen.view == "offer" and seen.offer is not None and seen.offer["seen_at"] is None and request.may("offer.answer"):
+    if (
+        seen.view == "offer"
+        and seen.offer is not None
+        and seen.offer["seen_at"] is None
+        and request.may("offer.answer")
+    ):
         actions.mark_seen(request.db, seen.offer["id"])
     return show(request, seen)
 
@@ -44,7 +50,11 @@ def show(
         "reasons": words.chips,
         "today": fmt.today.isoformat(),
     }
-    values |= _as_vendor(request, seen, catalogue) if seen.view == "vendor" else _as_partner(request, seen, catalogue)
+    values |= (
+        _as_vendor(request, seen, catalogue)
+        if seen.view == "vendor"
+        else _as_partner(request, seen, catalogue)
+    )
     response = render_to_response("leads/lead.jinja2", values, request=request)
     response.status_int = status
     return response
@@ -60,7 +70,12 @@ def _alert(refusal: Exception | None) -> tuple[str, str] | None:
 
 
 def _may(request: Request) -> dict[str, bool]:
-    names = {"assign": "lead.assign", "answer": "offer.answer", "progress": "lead.progress", "edit": "lead.edit"}
+    names = {
+        "assign": "lead.assign",
+        "answer": "offer.answer",
+        "progress": "lead.progress",
+        "edit": "lead.edit",
+    }
     return {key: bool(request.may(permission)) for key, permission in names.items()} | {
         "comment": bool(request.may("lead.comment")),
         "decision": bool(request.may("decision.read")),
@@ -90,7 +105,9 @@ def _as_vendor(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str, 
         waybill.vendor_facts(lead),
     ]
     return {
-        "w": waybill.vendor_waybill(seen, account["name"] if account else "", partner, names.get(vendor, ""), may),
+        "w": waybill.vendor_waybill(
+            seen, account["name"] if account else "", partner, names.get(vendor, ""), may
+        ),
         "groups": [group for group in groups if group],
         "map": _map(lead, place, partner, account["name"] if account else ""),
         "next": waybill.next_strip(offer, False) if lead["assignment"] == "offered" else (),
@@ -189,7 +206,11 @@ def comment(request: Request, seen: Seen) -> None:
     """Say something to all in the lead, or to one's own company."""
     to_all = request.POST.get("audience") == "all"
     actions.comment(request.db, seen.id, request.POST.get("text", ""), to_all=to_all)
-    flash(request, _("Posted."), more=_("Everybody in the lead reads it.") if to_all else _("Only your company reads it."))
+    flash(
+        request,
+        _("Posted."),
+        more=_("Everybody in the lead reads it.") if to_all else _("Only your company reads it."),
+    )
 
 
 @acting
@@ -244,7 +265,9 @@ def reroute(request: Request, seen: Seen) -> None:
 def told_route(request: Request, offer_id: int | None) -> None:
     """Flash what routing came to."""
     if offer_id is None:
-        flash(request, _("Nobody can take it."), "warn", more=_("The decision says where each partner stopped."))
+        flash(
+            request, _("Nobody can take it."), "warn", more=_("The decision says where each partner stopped.")
+        )
         return
     name = queries.offered_companies(request.db, [offer_id]).get(offer_id, "")
     flash(request, _("Offered to ${name}.", mapping={"name": name}))
@@ -252,19 +275,21 @@ def told_route(request: Request, offer_id: int | None) -> None:
 
 def accept(request: Request) -> Any:
     """POST /offers/{id}/accept: opens the lead at once."""
-    offer_id = int(request.matchdict["id"])
+    offer_id = record_id(request)
     seen = queries.find(request.db, queries.number_of_offer(request.db, offer_id))
 
     def do() -> None:
         actions.accept(request.db, offer_id)
-        flash(request, _("You accepted ${number}.", mapping={"number": seen.number}), more=_("Contact is open."))
+        flash(
+            request, _("You accepted ${number}.", mapping={"number": seen.number}), more=_("Contact is open.")
+        )
 
     return attempt(request, seen, do)
 
 
 def decline(request: Request) -> Any:
     """POST /offers/{id}/decline with a reason; final, the next partner is asked."""
-    offer_id = int(request.matchdict["id"])
+    offer_id = record_id(request)
     seen = queries.find(request.db, queries.number_of_offer(request.db, offer_id))
 
     def do() -> HTTPSeeOther:

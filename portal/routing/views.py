@@ -9,6 +9,7 @@ from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 
+from portal.companies.pages import TOP_ID
 from portal.companies.queries import vendor_id
 from portal.errors import NotFound
 from portal.leads import queries as leads
@@ -85,7 +86,7 @@ def _whole(get: Any, key: str) -> int | None:
     text = (get.get(key) or "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= TOP_ID):
         raise BadParameter(key, text, "give a whole number")
     return int(text)
 

@@ -1,0 +1,242 @@
+"""Numbers behind the charts of home: each one statement, limited, over the last 90 days and the 90 before."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from statistics import median, quantiles
+from typing import Any
+
+from sqlalchemy import text
+
+from portal.clocks import calendars
+from portal.db import PortalSession
+from rules import Calendar, working_minutes_between
+
+PERIOD = timedelta(days=90)
+MOST_PARTNERS = 7
+ANSWERS_EACH = 120
+WEEKS = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a partner accepts, in working hours of the place that was asked."""
+
+    company_id: int
+    name: str
+    median_h: float
+    slow_h: float
+    answers: int
+
+
+# The partners with the most acceptances, and the newest acceptances of each.
+ACCEPTANCES = text("""
+    with busiest as (
+        select company_id from offers where realm_id = :realm and state = 'accepted' and offered_at >= :since
+        group by company_id order by count(*) desc, company_id limit :partners
+    )
+    select c.id, c.name, o.offered_at, o.answered_at, o.location_id, f.calendar
+    from busiest b join companies c on c.id = b.company_id
+    cross join lateral (
+        select offered_at, answered_at, location_id from offers
+        where company_id = b.company_id and state = 'accepted' and offered_at >= :since
+        order by id desc limit :each) o
+    join location_facts f on f.location_id = o.location_id and f.valid_to is null
+""")
+
+
+def time_to_accept(session: PortalSession) -> list[Speed]:
+    """The busiest partners, the fastest first."""
+    ctx = session.context
+    rows = session.execute(
+        ACCEPTANCES,
+        {"realm": ctx.realm_id, "since": ctx.now - PERIOD, "partners": MOST_PARTNERS, "each": ANSWERS_EACH},
+    )
+    hours: dict[tuple[int, str], list[float]] = defaultdict(list)
+    kept: dict[int, Calendar] = {}
+    for row in rows:
+        calendar = kept.get(row.location_id)
+        if calendar is None:
+            calendar = kept[row.location_id] = calendars.load(row.calendar)
+        minutes = working_minutes_between(calendar, row.offered_at, row.answered_at)
+        hours[(row.id, row.name)].append(minutes / 60)
+    found = [Speed(i, name, round(median(h), 1), round(slowest_tenth(h), 1), len(h)) for (i, name), h in hours.items()]
+    return sorted(found, key=lambda one: (one.median_h, one.name))
+
+
+def slowest_tenth(hours: Sequence[float]) -> float:
+    """The ninth decile; the longest of fewer than ten."""
+    return quantiles(hours, n=10, method="inclusive")[8] if len(hours) >= 10 else max(hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Won:
+    """What was won in a region, in whole units of the currency."""
+
+    region: str
+    now: float
+    before: float
+
+
+def won_by_region(session: PortalSession, most: int = 7) -> tuple[str, list[Won], int]:
+    """(currency, regions with the most won in this period, leads won in it); the currency most used."""
+    ctx = session.context
+    today = ctx.now.date()
+    rows = session.execute(
+        text("""
+            select coalesce(currency, 'EUR') as currency, coalesce(subdivision, country, '') as region,
+                   won_on >= :since as recent, sum(won_amount) as total, count(*) as n
+            from leads where realm_id = :realm and stage = 'won' and won_on >= :before and won_on <= :today
+            group by 1, 2, 3
+        """),
+        {"realm": ctx.realm_id, "since": today - PERIOD, "before": today - 2 * PERIOD, "today": today},
+    ).all()
+    used: dict[str, int] = defaultdict(int)
+    for row in rows:
+        used[row.currency] += row.n
+    currency = max(used, key=lambda code: (used[code], code), default="EUR")
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for row in rows:
+        if row.currency == currency:
+            sums[row.region][0 if row.recent else 1] += float(row.total or 0)
+    found = sorted((Won(region, now, before) for region, (now, before) in sums.items()), key=lambda w: -w.now)
+    return currency, found[:most], sum(row.n for row in rows if row.recent and row.currency == currency)
+
+
+def by_week(session: PortalSession) -> list[tuple[date, int, int]]:
+    """(Monday, received, won) of the last weeks, oldest first."""
+    ctx = session.context
+    first = monday(ctx.now) - timedelta(weeks=WEEKS - 1)
+    rows = session.execute(
+        text("""
+            select cast(date_trunc('week', received_at) as date) as week, count(*) as received, 0 as won
+            from leads where realm_id = :realm and received_at >= :first group by 1
+            union all
+            select cast(date_trunc('week', won_on) as date), 0, count(*)
+            from leads where realm_id = :realm and stage = 'won' and won_on >= :first group by 1
+        """),
+        {"realm": ctx.realm_id, "first": first},
+    ).all()
+    weeks = [first + timedelta(weeks=n) for n in range(WEEKS)]
+    counts: dict[date, list[int]] = {week: [0, 0] for week in weeks}
+    for row in rows:
+        if row.week in counts:
+            counts[row.week][0] += row.received
+            counts[row.week][1] += row.won
+    return [(week, *counts[week]) for week in weeks]  # type: ignore[misc]
+
+
+def monday(moment: datetime) -> date:
+    """The Monday of a moment's week."""
+    return moment.date() - timedelta(days=moment.weekday())
+
+
+def locations_by_region(session: PortalSession) -> dict[str, int]:
+    """ISO 3166-2 code -> active partner locations in it."""
+    rows = session.execute(
+        text("""
+            select f.subdivision, count(*) as n from location_facts f
+            join standings s on s.company_id = f.company_id and s.valid_to is null and s.status = 'active'
+            where f.realm_id = :realm and f.valid_to is null and f.active and f.subdivision is not null group by 1
+        """),
+        {"realm": session.context.realm_id},
+    )
+    return {row.subdivision: row.n for row in rows}
+
+
+def pipeline(session: PortalSession) -> dict[str, tuple[int, float]]:
+    """Stage -> (leads, worth) of the own company's open leads, in the currency most used."""
+    rows = session.execute(
+        text("""
+            select stage, coalesce(currency, 'EUR') as currency, count(*) as n, coalesce(sum(amount), 0) as worth
+            from leads where holder_company_id = :company and stage in ('new', 'working', 'qualified', 'proposed')
+            group by 1, 2
+        """),
+        {"company": session.context.company_id},
+    ).all()
+    found: dict[str, tuple[int, float]] = {}
+    for row in rows:
+        n, worth = found.get(row.stage, (0, 0.0))
+        found[row.stage] = (n + row.n, worth + float(row.worth))
+    return found
+
+
+Row = Mapping[str, Any]
+
+
+def lapsing_offers(session: PortalSession, within: timedelta, limit: int = 5) -> list[Row]:
+    """Offers whose deadline is near, with the partner's name."""
+    now = session.context.now
+    query = text("""
+        select o.lead_number, o.deadline_at, o.seen_at, o.brief ->> 'title' as title, c.name as partner, l.amount, l.currency
+        from offers o join companies c on c.id = o.company_id join leads l on l.id = o.lead_id
+        where o.realm_id = :realm and o.state = 'offered' and o.deadline_at between :now and :until
+        order by o.deadline_at, o.id limit :n
+    """)
+    values = {"realm": session.context.realm_id, "now": now, "until": now + within, "n": limit}
+    return list(session.execute(query, values).mappings())
+
+
+def waiting_leads(session: PortalSession, limit: int = 6) -> list[Row]:
+    """The queue's leads that a person must look at, the longest waiting first."""
+    query = text("""
+        select number, title, city, amount, currency, assignment, assignment_reason, suspected_duplicate_of, received_at
+        from leads where realm_id = :realm and stage not in ('won', 'lost', 'invalid', 'duplicate')
+          and (assignment = 'unroutable' or (assignment = 'unrouted' and suspected_duplicate_of is not null))
+        order by received_at desc, id desc limit :n
+    """)
+    return list(session.execute(query, {"realm": session.context.realm_id, "n": limit}).mappings())
+
+
+LAPSING = text("""
+    with soon as (
+        select distinct on (x.company_id, x.programme) x.company_id, x.programme, x.expires
+        from certifications x
+        join standings s on s.company_id = x.company_id and s.valid_to is null and s.status = 'active'
+        where x.realm_id = :realm and x.valid_to is null and x.expires between :today and :until
+          and (cast(:company as bigint) is null or x.company_id = :company)
+          and not exists (select 1 from certifications y where y.company_id = x.company_id and y.valid_to is null
+                          and y.programme = x.programme and y.product_line is not distinct from x.product_line
+                          and (y.expires is null or y.expires > :until))
+        order by x.company_id, x.programme, x.expires
+    ), nearest as (select * from soon order by expires, company_id limit :n)
+    select n.company_id, c.name, n.programme, p.name as programme_name, n.expires,
+           (select count(*) from offers o where o.company_id = n.company_id and o.offered_at >= :since
+              and o.brief -> 'certifications' ? n.programme) as leads
+    from nearest n join companies c on c.id = n.company_id
+    left join programmes p on p.realm_id = :realm and p.code = n.programme
+    order by n.expires, c.name
+""")
+
+
+def lapsing_certificates(session: PortalSession, days: int, company: int | None = None, limit: int = 5) -> list[Row]:
+    """Certificates about to lapse without a successor, with how many offers asked for them in the last 90 days."""
+    ctx = session.context
+    today = ctx.now.date()
+    values = {"realm": ctx.realm_id, "today": today, "until": today + timedelta(days=days), "company": company}
+    return list(session.execute(LAPSING, values | {"since": ctx.now - PERIOD, "n": limit}).mappings())
+
+
+def overdue_steps(session: PortalSession, limit: int = 5) -> list[Row]:
+    """Next steps whose day is past, in leads that partners hold."""
+    query = text("""
+        select l.number, l.title, l.next_step, l.next_step_on, l.amount, l.currency, c.name as partner
+        from leads l join companies c on c.id = l.holder_company_id
+        where l.realm_id = :realm and l.assignment = 'held' and l.next_step_on < :today
+          and l.stage not in ('won', 'lost', 'invalid', 'duplicate')
+        order by l.next_step_on desc, l.id limit :n
+    """)
+    ctx = session.context
+    return list(session.execute(query, {"realm": ctx.realm_id, "today": ctx.now.date(), "n": limit}).mappings())
+
+
+def team(session: PortalSession) -> Row:
+    """Of the own company: invited people who have not come yet, and whether the agreement in force is accepted."""
+    query = text("""
+        select (select array_agg(distinct p.name) from people p join memberships m on m.person_id = p.id
+                where m.company_id = :company and p.status = 'invited') as invited,
+               exists (select 1 from agreements a join realms r on r.id = a.realm_id
+                       where a.company_id = :company and a.valid_to is null and a.version = r.agreement_version) as agreed
+    """)
+    return session.execute(query, {"company": session.context.company_id}).mappings().one()

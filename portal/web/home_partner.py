@@ -1,0 +1,116 @@
+"""A partner's home: offers with their countdown, next steps due, certificates that lapse; its pipeline and its speed."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from pyramid.request import Request
+
+from integrations import charts
+from portal.leads import figures, queries, telling
+from portal.leads.inbox import ANSWERS_DAYS, answer_times
+from portal.leads.waybill import band, money
+from portal.web.formatting import fmt
+from portal.web.i18n import _, ntr, tr
+from portal.web.parts import Action, Need
+from portal.web.status import status_label
+
+STEP_DAYS = 7
+CERTIFICATE_DAYS = 60
+Row = Mapping[str, Any]
+
+
+def page(request: Request) -> dict[str, Any]:
+    """Needs and cards by what the reader's roles permit."""
+    session, needs, cards = request.db, [], []
+    if request.may("lead.read"):
+        catalogue = queries.catalogue(session)
+        needs += [_offer(row, catalogue) for row in queries.open_offers(session, 10)]
+        until = fmt.today + timedelta(days=STEP_DAYS)
+        needs += [_step(row) for row in queries.steps_due(session, 10) if row["next_step_on"] <= until]
+        cards += [pipeline_card(request), answer_card(request)]
+    if request.may("company.edit"):
+        rows = figures.lapsing_certificates(session, CERTIFICATE_DAYS, session.context.company_id)
+        needs += [_certificate(row) for row in rows]
+        needs += _team(figures.team(session))
+    actions = [Action(tr(_("Offers")), "/offers", "get")] if request.may("offer.answer") else []
+    return {"needs": needs, "cards": [card for card in cards if card], "actions": actions, "columns": 2}
+
+
+def _offer(row: Row, catalogue: queries.Catalogue) -> Need:
+    brief = row["brief"]
+    number = row["lead_number"]
+    why = telling.why_you(brief.get("why") or {}, catalogue)
+    action = Action(tr(_("Answer")), f"/leads/{number}", "get")
+    title = f"{number} {brief['title']}"
+    return Need(title, why, "send", "info", action, f"/leads/{number}", band(brief.get("band")), row["deadline_at"])
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time(23, 59), tzinfo=fmt.tz)
+
+
+def _step(row: Row) -> Need:
+    url = f"/leads/{row['number']}"
+    late = row["next_step_on"] < fmt.today
+    cause = f"{row['number']} {row['title']}"
+    worth = money(row["amount"], row["currency"])
+    action = Action(tr(_("Open it")), url, "get")
+    return Need(row["next_step"], cause, "calendar-event", "warn" if late else "neutral", action, url, worth, _end_of(row["next_step_on"]))
+
+
+def _certificate(row: Row) -> Need:
+    name = row["programme_name"] or row["programme"]
+    title = tr(_("Your certification ${what} lapses", mapping={"what": name}))
+    cause = ntr("It was asked for in ${n} offer of the last 90 days.", "It was asked for in ${n} offers of the last 90 days.", row["leads"])
+    return Need(title, cause, "certificate", "warn", Action(tr(_("Look at it")), "/company", "get"), "/company", "", _end_of(row["expires"]))
+
+
+def _team(row: Row) -> list[Need]:
+    needs = []
+    if not row["agreed"]:
+        cause = tr(_("Without it your company is offered nothing."))
+        action = Action(tr(_("Read and accept")), "/company/agreement", "get")
+        needs.append(Need(tr(_("The agreement waits for you")), cause, "file-text", "bad", action, "/company/agreement"))
+    if row["invited"]:
+        names = ", ".join(row["invited"][:3])
+        title = ntr("${n} invited person has not come yet", "${n} invited people have not come yet", len(row["invited"]))
+        action = Action(tr(_("People")), "/company/people", "get")
+        needs.append(Need(title, names, "user", "neutral", action, "/company/people"))
+    return needs
+
+
+PIPELINE = ("new", "working", "qualified", "proposed")
+
+
+def pipeline_card(request: Request) -> dict[str, Any] | None:
+    """Open leads by stage, by worth."""
+    found = figures.pipeline(request.db)
+    if not found:
+        return None
+    n, worth = sum(count for count, _w in found.values()), sum(w for _c, w in found.values())
+    items = []
+    for stage in PIPELINE:
+        count, value = found.get(stage, (0, 0.0))
+        label = f"{status_label('stage', stage)}, {fmt.num(count)}"
+        items.append(charts.Bar(label, value / 1000, None, fmt.num(round(value / 1000))))
+    head = (tr(_("Stage, leads")), tr(_("Worth, thousand")), "")
+    chart = charts.bars(tr(_("Pipeline by stage")), items, head, unit=tr(_("worth, thousand")))
+    finding = ntr("${n} open lead", "${n} open leads", n) + ", " + tr(_("worth ${sum}.", mapping={"sum": fmt.num(round(worth))}))
+    return {"title": tr(_("Our pipeline")), "finding": finding, "chart": chart, "url": "/leads", "label": tr(_("Our leads"))}
+
+
+def answer_card(request: Request) -> dict[str, Any] | None:
+    """How fast offers were answered, against the promise."""
+    found = answer_times(queries.answers_since(request.db, request.now - timedelta(days=ANSWERS_DAYS)))
+    if found is None:
+        return None
+    finding = " ".join(
+        part
+        for part in (
+            tr(_("Median ${time} in 30 days.", mapping={"time": found["median"]})) if found["median"] else "",
+            found["lapsed"],
+        )
+        if part
+    )
+    return {"title": tr(_("Our answer time")), "finding": finding, "chart": found["chart"], "url": "/offers?tab=missed", "label": found["count"]}
