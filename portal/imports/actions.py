@@ -68,7 +68,7 @@ KINDS: dict[str, str] = {
 EXPORTS: dict[str, str] = {
     "partners": "portal.partners.queries:export",
     "leads": "portal.leads.exporting:export",
-    "decisions": "portal.routing.exporting:export",
+    "decisions": "portal.leads.exporting:decisions",
 }
 
 
