@@ -223,7 +223,7 @@ def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) 
         "need": lead["need"],
         "country": lead["country"],
         "subdivision": lead["subdivision"],
-        "postal": lead["postal"],
+        "postal": town_postal(lead["country"], lead["postal"]),
         "city": lead["city"],
         "product_lines": list(lead["product_lines"]),
         "certifications": list(lead["certifications"]),
@@ -236,6 +236,11 @@ def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) 
         "files": 0,
         "distance_m": distance_m,
     }
+
+
+def town_postal(country: str | None, postal: str | None) -> str | None:
+    """The postal code as far as it names a town: the United States' ZIP+4 names a building, so it is cut to five."""
+    return postal.partition("-")[0] if postal and country == "US" else postal
 
 
 SHARE = text("""
