@@ -8,7 +8,6 @@ from typing import Any
 
 from portal.supervisor.process import die_with_parent
 
-
 WARM_AFTER_S = 5.0
 
 
