@@ -10,6 +10,8 @@ from sqlalchemy.engine import Row
 from portal.connections.api import Answer, Endpoint, add_endpoint
 from portal.db import PortalSession
 from portal.errors import NotFound
+from portal.gateways import geocoder
+from portal.imports.reader import located
 from portal.leads.actions import receive
 from portal.leads.schemas import (
     AccountOut,
@@ -30,7 +32,9 @@ def create(request: Request, data: LeadIn) -> Answer:
     """Take a lead in and route it."""
     if not request.ctx.is_vendor:
         raise NotFound()
-    received = receive(request.db, to_record(data), raw=request.text)
+    record = to_record(data)
+    record["place"] |= located(geocoder(), record["place"])
+    received = receive(request.db, record, raw=request.text)
     url = f"{request.registry.portal.site_url}/api/v1/leads/{received.number}"
     receipt = LeadReceipt(id=str(received.lead_id), number=received.number, outcome=received.outcome, url=url)
     status = 201 if received.outcome in ("new", "suspected_duplicate") else 200

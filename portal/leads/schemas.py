@@ -223,7 +223,5 @@ def to_record(data: LeadIn) -> dict[str, Any]:
     record["contact"] = record["contact"] or {}
     place = record["place"] or {}
     place["street"] = record["contact"].pop("street", None)
-    if place.get("lat") is not None:
-        place["precision"] = "exact"
     record["place"] = place
     return record
