@@ -8,6 +8,7 @@ from pyramid.router import Router
 from pyramid.session import SignedCookieSessionFactory
 from sqlalchemy import text
 
+from portal import logs
 from portal.bootstrap import app_url
 from portal.db import make_engine
 from portal.settings import Settings, load
@@ -19,6 +20,7 @@ COOKIE_SESSION_S = 13 * 3600
 def main(settings: Settings | None = None) -> Router:
     """Build the application; refuses to serve as a login that row-level security does not bind."""
     chosen = settings or load()
+    logs.configure(chosen.log_level)
     config = Configurator(
         settings={
             "tm.manager_hook": pyramid_tm.explicit_manager,

@@ -15,6 +15,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
+from portal import logs
 from portal.bootstrap import worker_url
 from portal.db import PortalSession, make_engine, transaction
 from portal.events import work
@@ -29,6 +30,7 @@ WAKE_EXPIRES_S = 5
 HEARTBEAT_S = 5.0
 
 settings = load()
+logs.configure(settings.log_level)
 celery = Celery("interline", broker=settings.celery_broker_url)
 celery.conf.update(
     broker_transport_options=settings.broker_transport_options,
@@ -37,6 +39,7 @@ celery.conf.update(
     task_ignore_result=True,
     task_publish_retry=False,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     timezone="UTC",
 )
 

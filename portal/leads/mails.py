@@ -90,7 +90,7 @@ def offer_mail(session: PortalSession, item: Item) -> Effect | None:
     lines = _product_lines(session)
     readers = recipients(session, offer)
     if not readers:
-        log.info("nobody to mail at the location", offer=offer.id, location=offer.location_id)
+        log.debug("nobody to mail at the location", offer=offer.id, location=offer.location_id)
     messages = []
     for reader in readers:
         url = f"{settings.site_url}/leads/{offer.number}"
