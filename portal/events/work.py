@@ -193,8 +193,10 @@ def _run(engine: Engine, found: Handler, item: Item, now: datetime | None) -> No
         return
     with transaction(engine, acting) as session:
         effect = found.run(session, item)
-    if effect is not None:
-        effect()
+        if effect is None:
+            _finish(session, item)
+            return
+    effect()
     with transaction(engine, acting) as session:
         _finish(session, item)
 

@@ -34,7 +34,6 @@ PLAIN = (
     "title", "product_lines", "certifications", "amount", "currency", "language", "need", "start_on",
     "source", "channel", "hours", "legal_basis",
 )  # fmt: skip
-NEXT_NUMBER = text("select nextval('lead_numbers')")
 # What routing reads: a change of these routes a lead again that nobody could take.
 ROUTED_BY = frozenset(
     (*PLACE, "product_lines", "certifications", "amount", "currency", "language", "industry")
@@ -65,9 +64,8 @@ def receive(
     account_id, contact_id = _customer(session, given)
     print_ = fingerprint(given)
     received_at = given.get("received_at") or session.context.now
-    twin = _twin(session, print_, received_at)
+    twin, number = _twin_and_number(session, print_, received_at)
     lead_id = new_id()
-    number = f"L-{session.execute(NEXT_NUMBER).scalar_one()}"
     row = _lead_row(session, vendor, given, lead_id, number, account_id, contact_id)
     row |= {"fingerprint": print_, "suspected_duplicate_of": twin, "received_at": received_at}
     put(session, Lead, row)
@@ -82,11 +80,10 @@ def receive(
                 session, "lead.suspected_duplicate", subject, [vendor], {"of": str(twin)}, company_id=vendor
             )
         )
-    put(session, Event, *events)
-    if twin is not None:
-        return Received(lead_id, number, "suspected_duplicate")
-    if routed:
-        route(session, lead_id, row)
+    if twin is not None or not routed:
+        put(session, Event, *events)
+        return Received(lead_id, number, "new" if twin is None else "suspected_duplicate")
+    route(session, lead_id, row, events)
     return Received(lead_id, number, "new")
 
 
@@ -100,29 +97,44 @@ def fingerprint(given: LeadRecord) -> str:
     return hashlib.sha256(f"{who}|{lines}".encode()).hexdigest()[:32]
 
 
+BY_EXTERNAL_KEY = text(
+    "select * from leads where realm_id = :r and company_id = :v and external_key = :k for update"
+)
+
+
 def _by_external_key(session: PortalSession, vendor: int, key: str | None) -> Row[Any] | None:
     if not key:
         return None
-    return session.execute(
-        text("select * from leads where realm_id = :r and company_id = :v and external_key = :k for update"),
-        {"r": session.context.realm_id, "v": vendor, "k": key},
-    ).first()
+    return (
+        session.connection()
+        .execute(
+            BY_EXTERNAL_KEY,
+            {"r": session.context.realm_id, "v": vendor, "k": key},
+        )
+        .first()
+    )
 
 
-def _twin(session: PortalSession, print_: str, received_at: datetime) -> int | None:
-    found: int | None = session.execute(
-        text("""
-            select id from leads where realm_id = :r and fingerprint = :f and stage not in ('invalid', 'duplicate')
-              and received_at between :since and :until order by received_at, id limit 1
-        """),
+TWIN_AND_NUMBER = text("""
+    select (select id from leads where realm_id = :r and fingerprint = :f and stage not in ('invalid', 'duplicate')
+            and received_at between :since and :until order by received_at, id limit 1) as twin,
+           'L-' || nextval('lead_numbers') as number
+""")
+
+
+def _twin_and_number(session: PortalSession, print_: str, received_at: datetime) -> tuple[int | None, str]:
+    """The earliest lead that is taken for the same request, if any, and the number of the new one."""
+    found = session.connection().execute(
+        TWIN_AND_NUMBER,
         {
             "r": session.context.realm_id,
             "f": print_,
             "since": received_at - SAME_REQUEST_WITHIN,
             "until": received_at + SAME_REQUEST_WITHIN,
         },
-    ).scalar()
-    return found
+    )
+    row = found.one()
+    return row.twin, row.number
 
 
 CUSTOMER = text("""
@@ -142,18 +154,22 @@ def _customer(session: PortalSession, given: LeadRecord) -> tuple[int, int | Non
     account, contact, place = given.get("account") or {}, given.get("contact") or {}, given.get("place") or {}
     ctx = session.context
     email = (contact.get("email") or "").strip().casefold() or None
-    found = session.execute(
-        CUSTOMER,
-        {
-            "r": ctx.realm_id,
-            "key": account.get("external_key"),
-            "name": sort_key(account["name"]),
-            "country": place.get("country"),
-            "postal": place.get("postal"),
-            "email": email,
-            "contact": contact.get("name"),
-        },
-    ).first()
+    found = (
+        session.connection()
+        .execute(
+            CUSTOMER,
+            {
+                "r": ctx.realm_id,
+                "key": account.get("external_key"),
+                "name": sort_key(account["name"]),
+                "country": place.get("country"),
+                "postal": place.get("postal"),
+                "email": email,
+                "contact": contact.get("name"),
+            },
+        )
+        .first()
+    )
     account_id = found.account_id if found else new_id()
     if found is None:
         row = {

@@ -4,7 +4,7 @@ Every function here runs as the vendor or as `system`, never as a partner: a par
 partner's offer. A lead is always somewhere: offered, held, with the vendor's queue, or with a work item that routes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from portal.db import PortalSession, new_id, put
 from portal.errors import Conflict
-from portal.events.log import event_row, record
+from portal.events.log import event_row
 from portal.events.models import Event, WorkItem
 from portal.events.work import item_row, wake_after_commit
 from portal.leads.models import Offer
@@ -55,10 +55,16 @@ def lock_lead(session: PortalSession, lead_id: int) -> Mapping[str, Any] | None:
     return None if row is None else row._mapping
 
 
-def route(session: PortalSession, lead_id: int, lead: Mapping[str, Any] | None = None) -> int | None:
+def route(
+    session: PortalSession,
+    lead_id: int,
+    lead: Mapping[str, Any] | None = None,
+    before: Sequence[dict[str, Any]] = (),
+) -> int | None:
     """Offer the lead to the best location that has not refused it; the offer's id, or None when nobody is left.
 
-    Does nothing when the lead is already with somebody or closed. `lead` is its row when it was just inserted.
+    Does nothing when the lead is already with somebody or closed. `lead` is its row when it was just inserted, with
+    the events `before` that are still to be written (one insert for all).
     """
     fresh = lead is not None
     if lead is None:
@@ -71,10 +77,12 @@ def route(session: PortalSession, lead_id: int, lead: Mapping[str, Any] | None =
     ctx, vendor = session.context, lead["company_id"]
     chosen = routing.decide(session, request_of(lead, ctx.now, excluded), "lead", vendor)
     if chosen.first is None or chosen.candidate is None:
-        _unroutable(session, lead, chosen, bool(excluded))
+        _unroutable(session, lead, chosen, bool(excluded), before)
         return None
     why = why_line(chosen)
-    return make_offer(session, lead, chosen.plan, chosen.candidate, chosen.first, chosen.decision_id, why)
+    return make_offer(
+        session, lead, chosen.plan, chosen.candidate, chosen.first, chosen.decision_id, why, before=before
+    )
 
 
 def refusers(session: PortalSession, lead_id: int) -> frozenset[int]:
@@ -137,6 +145,7 @@ def make_offer(
     decision_id: int | None,
     why: dict[str, Any],
     by_hand: str | None = None,
+    before: Sequence[dict[str, Any]] = (),
 ) -> int:
     """Write offer, share, events and the work that follows (mail, reminder, expiry); the place is already counted."""
     ctx, vendor, lead_id = session.context, lead["company_id"], lead["id"]
@@ -162,7 +171,7 @@ def make_offer(
         "deadline_at": times["deadline_at"],
         "cap_at": times["cap_at"],
     }
-    session.execute(
+    session.connection().execute(
         text("""
             update leads set assignment = 'offered', assignment_reason = null, offer_id = :offer, updated_at = :now,
                    holder_company_id = null, holder_location_id = null, holder_person_id = null where id = :id
@@ -173,7 +182,7 @@ def make_offer(
     _share(session, candidate.company_id, lead_id)
     data = {"offer": str(offer_id), "company": str(candidate.company_id), "location": str(candidate.id)}
     data |= {"until": times["deadline_at"].isoformat()} | ({"by_hand": by_hand} if by_hand else {})
-    events = []
+    events = list(before)
     if decision_id is not None:
         decided = {"decision": str(decision_id), "eligible": why.get("eligible")}
         events.append(
@@ -260,7 +269,11 @@ def _share(session: PortalSession, company_id: int, lead_id: int) -> None:
 
 
 def _unroutable(
-    session: PortalSession, lead: Mapping[str, Any], chosen: routing.Chosen, refused: bool
+    session: PortalSession,
+    lead: Mapping[str, Any],
+    chosen: routing.Chosen,
+    refused: bool,
+    before: Sequence[dict[str, Any]],
 ) -> None:
     """Nobody is left: into the channel manager's queue, with the gate at which the last ones stopped."""
     stopped = next((gate for gate, left in chosen.decision.counts if left == 0), "left")
@@ -274,7 +287,8 @@ def _unroutable(
     )
     vendor = lead["company_id"]
     data = {"decision": str(chosen.decision_id), "reason": reason}
-    record(session, "lead.unroutable", ("lead", lead["id"]), [vendor], data, company_id=vendor)
+    told = event_row(session, "lead.unroutable", ("lead", lead["id"]), [vendor], data, company_id=vendor)
+    put(session, Event, *before, told)
 
 
 def assign(session: PortalSession, lead_id: int, location_id: int, reason: str) -> int:

@@ -65,10 +65,14 @@ def read_state(session: PortalSession, ids: tuple[int, ...]) -> State:
     """Open work and credit of the shortlisted locations."""
     if not ids:
         return State()
-    rows = session.execute(
-        text("select location_id, open, credit from routing_states where location_id = any(:ids)"),
-        {"ids": list(ids)},
-    ).all()
+    rows = (
+        session.connection()
+        .execute(
+            text("select location_id, open, credit from routing_states where location_id = any(:ids)"),
+            {"ids": list(ids)},
+        )
+        .all()
+    )
     return State({r.location_id: r.open for r in rows}, {r.location_id: r.credit for r in rows})
 
 
@@ -100,13 +104,13 @@ def _reserve(
     deltas = {i: credit - state.credit.get(i, 0) for i, credit in decision.credits.items()}
     deltas.setdefault(chosen.id, 0)
     ids = sorted(deltas)
-    opened = {row.location_id: row.open for row in session.execute(LOCK, {"ids": ids})}
-    gates = session.execute(HARD_GATES, {"company": chosen.company_id}).first()
+    opened = {row.location_id: row.open for row in session.connection().execute(LOCK, {"ids": ids})}
+    gates = session.connection().execute(HARD_GATES, {"company": chosen.company_id}).first()
     if gates is None or gates.status != "active" or gates.version != current.version:
         return False
     if opened[chosen.id] >= chosen.capacity:
         return False
-    session.execute(
+    session.connection().execute(
         APPLY, {"chosen": chosen.id, "ids": ids, "deltas": [deltas[i] for i in ids], "bound": CREDIT_LIMIT}
     )
     return True
