@@ -260,6 +260,8 @@ def _why_not(request: Request, asked: Asked, decided: Decided, catalogue: Catalo
     names = sorted({c.name for c in decided.today.snapshot.candidates if c.id in decided.gates})[:1000]
     found = queries.named(decided, asked.q) if asked.q else []
     candidate = decided.candidate(asked.why) if asked.why else None
+    if asked.why and (candidate is None or candidate.id not in decided.gates):
+        raise NotFound
     if candidate is None and len(found) == 1:
         candidate = found[0]
     base: dict[str, Any] = {"names": names, "choose": [], "missing": bool(asked.q) and not found, "told": None}

@@ -32,16 +32,14 @@ def home(request: Request) -> Response:
 
 def frame(values: dict[str, Any]) -> dict[str, Any]:
     """Sorted needs, the title that counts them, and the defaults of the template."""
-    far = datetime.max.replace(tzinfo=fmt.now.tzinfo)
     needs = sorted(values["needs"], key=lambda need: need.until or fmt.now)
     if needs and not any(need.action.primary for need in needs):
         needs[0] = primary(needs[0])
-    timed = [need.until for need in needs if need.until]
     title = tr(_("Nothing needs you"))
     if needs:
         title = ntr("${n} thing needs you", "${n} things need you", len(needs))
-        if timed and min(timed) < far:
-            first = tr(_("the first by ${when}", mapping={"when": fmt.when_text(min(timed))}))
+        if needs[0].until:
+            first = tr(_("the first by ${when}", mapping={"when": fmt.when_text(needs[0].until)}))
             title = f"{title}, {first}"
     today = f"{fmt.long_day(fmt.today)}, {fmt.time_text(fmt.now)}"
     return {"actions": [], "cards": [], "wide": None, "nothing": ""} | values | {"title": title, "today": today, "needs": needs}
@@ -201,7 +199,7 @@ def weeks_card(request: Request) -> dict[str, Any] | None:
             charts.Series(tr(_("received")), [r for _w, r, _n in weeks], 1, True),
             charts.Series(tr(_("won")), [n for _w, _r, n in weeks], 4),
         ],
-        tr(_("Week from")), width=1150, height=200,
+        tr(_("Week from")), width=640, height=180,
     )  # fmt: skip
     finding = tr(_("${received} received and ${won} won in 13 weeks.", mapping={"received": fmt.num(received), "won": fmt.num(won)}))
     return {"title": tr(_("Leads by week")), "finding": finding, "chart": chart, "url": "/leads", "label": tr(_("All leads"))}
