@@ -63,7 +63,7 @@ def put_all(
     query = select(table).where(scope.in_(scopes), table.c.valid_to.is_(None))
     held = session.execute(query if within is None else query.where(within)).mappings().all()
     before = {row[scope.key]: row for row in held}
-    left = {_value(row, names): row["id"] for row in held}
+    left = {_value(dict(row), names): row["id"] for row in held}
     opened, changed = [], set()
     for given in wanted:
         row = dict(given)

@@ -11,7 +11,9 @@ from portal.companies.pages import add_pages, done, record_id, see_other
 from portal.errors import NotFound
 from portal.partners import forms
 from portal.partners import queries as partners
-from portal.partners import views as shared
+from portal.partners.pages import CONFIRM, FORM, LOCATION, columns, page, saved
+from portal.partners.views import calendar_page, invite_page
+from portal.partners.wording import role_words, words
 from portal.web import parts
 from portal.web.flash import flash
 from portal.web.forms import Form
@@ -27,46 +29,47 @@ def profile(request: Request) -> dict[str, Any]:
     found = partners.profile(request.db, own_id(request))
     edit = request.may("company.edit")
     return {
-        **shared.words(),
+        **words(),
         "profile": found,
         "base": BASE,
         "may_edit": edit,
         "may_invite": request.may("member.manage"),
         "vendor": False,
         "standing": [],
+        "line_names": dict(partners.product_lines(request.db)),
     }
 
 
 def edit(request: Request) -> Any:
     """Contact facts; the name and all that decides about leads are the vendor's to change."""
     company = queries.company(request.db, own_id(request))
-    form = Form(forms.OwnCompanyForm, shared.columns(company, forms.OwnCompanyForm))
+    form = Form(forms.OwnCompanyForm, columns(company, forms.OwnCompanyForm))
 
     def act(data: forms.OwnCompanyForm) -> None:
         actions.change_company(request.db, company.id, **data.model_dump())
 
     if done(request, form, act):
-        return shared.saved(request, BASE, f"{BASE}/edit")
-    return shared.page(_("Edit your company"), form, f"{BASE}/edit", _("Save"), BASE, CRUMBS)
+        return saved(request, BASE, f"{BASE}/edit")
+    return page(_("Edit your company"), form, f"{BASE}/edit", _("Save"), BASE, CRUMBS)
 
 
 def location(request: Request) -> Any:
     """Phone and capacity of one of its locations."""
     place = partners.place(request.db, own_id(request), record_id(request, "location"))
     url = f"{BASE}/locations/{place.location.id}"
-    form = Form(forms.OwnLocationForm, shared.columns(place.fact, forms.OwnLocationForm))
+    form = Form(forms.OwnLocationForm, columns(place.fact, forms.OwnLocationForm))
 
     def act(data: forms.OwnLocationForm) -> None:
         actions.change_location(request.db, place.location.id, **data.model_dump())
 
     if done(request, form, act):
-        return shared.saved(request, BASE, url)
-    return shared.page(place.location.name, form, url, _("Save"), BASE, CRUMBS)
+        return saved(request, BASE, url)
+    return page(place.location.name, form, url, _("Save"), BASE, CRUMBS)
 
 
 def calendar(request: Request) -> Any:
     """When one of its locations works."""
-    return shared.calendar_page(request, own_id(request), BASE, CRUMBS)
+    return calendar_page(request, own_id(request), BASE, CRUMBS)
 
 
 # -- people --------------------------------------------------------------------------------------------------------
@@ -79,7 +82,7 @@ def people(request: Request) -> dict[str, Any]:
         "company": company,
         "people": queries.members(request.db, company.id),
         "own_person": request.ctx.person_id,
-        "role_words": shared.role_words,
+        "role_words": role_words,
     }
 
 
@@ -87,7 +90,7 @@ def person_new(request: Request) -> Any:
     """Invite somebody."""
     company = queries.company(request.db, own_id(request))
     back = "/company/people"
-    return shared.invite_page(request, company, f"{back}/new", back, PEOPLE)
+    return invite_page(request, company, f"{back}/new", back, PEOPLE)
 
 
 def person_remove(request: Request) -> Any:
@@ -145,8 +148,6 @@ def own_id(request: Request) -> int:
     return int(company_id)
 
 
-FORM, CONFIRM = shared.FORM, shared.CONFIRM
-LOCATION = r"{location:\d+}"
 PAGES = [
     ("company", BASE, profile, "GET", "company.read", "partners/profile.jinja2"),
     ("company_edit", f"{BASE}/edit", edit, "GET POST", "company.edit", ""),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from portal.companies.models import Person
 from portal.db import PortalSession
@@ -12,7 +12,7 @@ from portal.imports.models import Import
 from portal.sharing.models import Text
 
 
-def table() -> Select[Any]:
+def table() -> Any:
     """One row per run with who started it."""
     return select(
         Import.id,

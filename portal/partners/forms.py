@@ -64,7 +64,11 @@ class LocationForm(BaseModel):
     subdivision: str | None = Field(
         None, title=_("Region"), description=_("ISO 3166-2 code, such as AT-4."), max_length=6
     )
-    lat: float | None = Field(None, title=_("Latitude"), description=_("Degrees, such as 48.2097."))
+    lat: float | None = Field(
+        None,
+        title=_("Latitude"),
+        description=_("Degrees, such as 48.2097. Found from the address when both stay empty."),
+    )
     lon: float | None = Field(None, title=_("Longitude"), description=_("Degrees, such as 14.2903."))
     phone: str | None = Field(None, title=_("Phone"), max_length=40, json_schema_extra={"widget": "tel"})
     capacity: int = Field(

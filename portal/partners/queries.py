@@ -144,12 +144,14 @@ def place(session: PortalSession, company_id: int, location_id: int) -> Place:
 
 def certification(session: PortalSession, company_id: int, certification_id: int) -> Certification:
     """A certification that holds; NotFound for a foreign or ended one."""
-    return _one(session, Certification, company_id, certification_id)
+    found: Certification = _one(session, Certification, company_id, certification_id)
+    return found
 
 
 def territory(session: PortalSession, company_id: int, territory_id: int) -> Territory:
     """A territory that holds; NotFound for a foreign or removed one."""
-    return _one(session, Territory, company_id, territory_id)
+    found: Territory = _one(session, Territory, company_id, territory_id)
+    return found
 
 
 def programmes(session: PortalSession) -> list[tuple[str, str]]:

@@ -150,7 +150,7 @@ def test_territories_come_and_go(world: World, ingrid: TestApp) -> None:
     held = {row.code: row.id for row in current(world, Territory)}
     assert set(held) == {None, "DE-BY"}
     asked = ingrid.get(f"{base(world)}/territories/{held['DE-BY']}/remove")
-    assert "DE-BY" in asked
+    assert "Bayern, Germany" in asked
     main_form(asked).submit(status=302)
     assert [row.code for row in current(world, Territory)] == [None]
 
@@ -220,3 +220,16 @@ def test_a_sales_rep_reads_and_may_not_edit(world: World) -> None:
     assert f"{base(world)}/edit" not in page
     for path in paths(world)[1:]:
         app.get(path, status=404)
+
+
+def test_a_location_without_coordinates_is_placed_by_its_address(world: World, ingrid: TestApp) -> None:
+    form = main_form(ingrid.get(f"{base(world)}/locations/new"))
+    form["name"], form["city"], form["country"] = "Graz", "Graz", "at"
+    form.submit(status=302)
+    made = next(fact for fact in current(world, LocationFact) if fact.city == "Graz")
+    assert (round(made.lat), round(made.lon), made.precision) == (47, 15, "city")
+    form = main_form(ingrid.get(f"{base(world)}/locations/{made.location_id}"))
+    form["city"] = "Wien"
+    form.submit(status=302)
+    moved = next(fact for fact in current(world, LocationFact) if fact.city == "Wien")
+    assert (round(moved.lat), round(moved.lon)) == (48, 16)
