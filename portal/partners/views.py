@@ -198,8 +198,10 @@ def location_edit(request: Request) -> Any:
         same = (given["lat"], given["lon"]) == (place.fact.lat, place.fact.lon)
         moved = any(given[name] != getattr(place.fact, name) for name in ADDRESS)
         if same and moved and place.fact.precision != "exact":
-            # These coordinates were only the middle of the old postal code or town.
+            # These coordinates were only the middle of the old postal code or town, the region perhaps found by it.
             given |= {"lat": None, "lon": None}
+            if given["subdivision"] == place.fact.subdivision:
+                given["subdivision"] = None
         if not same or moved:
             given = placed(given)
         companies.change_location(request.db, place.location.id, **given)
