@@ -1,10 +1,12 @@
 """The whole application for a test: `site(database)` is a WebTest client, `signed_in` one with a person's cookie."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 from pyramid.config import Configurator
+from pyramid.interfaces import IRoutesMapper
 from webtest import TestApp
 
 from portal.connections import clients
@@ -65,3 +67,34 @@ def system(world: World, company_id: int, *scopes: str) -> TestApp:
     app = site(world.database)
     app.authorization = ("Bearer", token(app, api_client(world, company_id, *scopes)))
     return app
+
+
+def views_of(app: Any) -> dict[str, dict[str, str]]:
+    """Address -> method -> permission, as configured."""
+    mapper = app.interline.registry.queryUtility(IRoutesMapper)
+    patterns = {route.name: route.pattern for route in mapper.get_routes(include_static=True)}
+    found: dict[str, dict[str, str]] = {}
+    for item in app.interline.registry.introspector.get_category("views") or []:
+        view = item["introspectable"]
+        name = view["route_name"]
+        if name is None or patterns.get(name, "").startswith(("static/", "/_debug")):
+            continue
+        permission = next((i["value"] for i in item["related"] if i.category_name == "permissions"), None)
+        methods = view["request_methods"] or ("*",)
+        for method in [methods] if isinstance(methods, str) else methods:
+            if method != "HEAD":
+                found.setdefault(patterns[name], {})[method] = permission or ""
+    return found
+
+
+PART = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^}]*\})*))?\}")
+
+
+def filled(pattern: str, **known: str) -> str:
+    """An address of this pattern; parts that are not given name nothing that exists."""
+
+    def part(found: re.Match[str]) -> str:
+        nothing = "99999999" if (found[2] or "").startswith("\\d") else "L-99999999"
+        return known.get(found[1], nothing)
+
+    return PART.sub(part, pattern)
