@@ -7,6 +7,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,9 +98,9 @@ def settings_for(server_url: str, name: str) -> Settings:
     )
 
 
-@pytest.fixture
-def database(server_url: str, template: str) -> Iterator[Database]:
-    """A fresh copy of the template for this test."""
+@contextmanager
+def fresh_database(server_url: str, template: str) -> Iterator[Database]:
+    """A fresh copy of the template, dropped afterwards."""
     name = f"il_{os.getpid()}_{next(_numbers)}"
     admin = create_engine(_admin(server_url), isolation_level="AUTOCOMMIT")
     settings = settings_for(server_url, name)
@@ -116,6 +117,13 @@ def database(server_url: str, template: str) -> Iterator[Database]:
     with admin.connect() as connection:
         connection.execute(text(f'drop database "{name}" with (force)'))
     admin.dispose()
+
+
+@pytest.fixture
+def database(server_url: str, template: str) -> Iterator[Database]:
+    """A fresh copy of the template for this test."""
+    with fresh_database(server_url, template) as made:
+        yield made
 
 
 def _admin(server_url: str) -> URL:
