@@ -133,13 +133,51 @@ def session_for(engine: Engine, credential: Credential | None, tm: Any = None) -
 
 def put(session: PortalSession, model: type[Base], *rows: dict[str, Any]) -> None:
     """Insert complete rows with Core: no unit of work, nothing read back (a third of the ORM's time on hot paths)."""
-    session.connection().execute(_insert_of(model), list(rows))
+    gathering: Gathering | None = session.info.get(GATHERING)
+    if gathering is not None and model in gathering.rows:
+        gathering.rows[model].extend(rows)
+    else:
+        session.connection().execute(_insert_of(model), list(rows))
 
 
 @cache
 def _insert_of(model: type[Base]) -> Insert:
     # Without RETURNING: not every writer may read what it wrote (mail links), and ids are made beforehand.
     return insert(model.__table__).inline()  # type: ignore[arg-type]
+
+
+GATHERING = "gathering"
+
+
+class Gathering:
+    """Rows that a bulk run writes many at a time, because nothing in the run reads them back (the log, raw texts)."""
+
+    def __init__(self, session: PortalSession, models: tuple[type[Base], ...]) -> None:
+        self.session = session
+        self.rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in models}
+
+    def write(self, *models: type[Base]) -> None:
+        """Insert what was gathered for `models` (default all), table by table in the order they were first named."""
+        for model, rows in self.rows.items():
+            if models and model not in models:
+                continue
+            alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+            for row in rows:
+                alike.setdefault(frozenset(row), []).append(row)
+            for group in alike.values():
+                self.session.connection().execute(_insert_of(model), group)
+            rows.clear()
+
+
+@contextmanager
+def gathering(session: PortalSession, *models: type[Base]) -> Iterator[Gathering]:
+    """Within the block `put` keeps rows of `models`; they are written when it ends well, else dropped."""
+    gathered = session.info[GATHERING] = Gathering(session, models)
+    try:
+        yield gathered
+        gathered.write()
+    finally:
+        del session.info[GATHERING]
 
 
 @contextmanager

@@ -74,13 +74,14 @@ EXPORTS: dict[str, str] = {
 
 @dataclass(slots=True)
 class Report:
-    """Counts of a run; `wrong_rows` are (original columns, reason) in the order of the file."""
+    """Counts of a run; `duplicates` of the new ones wait for a person; `wrong_rows` are (original columns, reason) in the order of the file."""
 
     import_id: int
     new: int = 0
     changed: int = 0
     same: int = 0
     wrong: int = 0
+    duplicates: int = 0
     wrong_rows: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
 
     @property
@@ -121,12 +122,16 @@ def run(
     *,
     person_id: int | None = None,
     progress: Callable[[Report], None] = lambda report: None,
+    options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Import `source` for the vendor, on the worker login; the report. A failure is recorded before it is raised."""
+    """Import `source` for the vendor, on the worker login; the report. A failure is recorded before it is raised.
+
+    `options` are handed to the importer (leads: routed=False).
+    """
     acting = Acting(kind="vendor", company_id=vendor_id, person_id=person_id)
     with transaction(engine, acting) as session:
         import_id = begin(session, source)
-    return run_stored(engine, source, acting, import_id, progress=progress)
+    return run_stored(engine, source, acting, import_id, progress=progress, options=options)
 
 
 def run_stored(
@@ -136,9 +141,10 @@ def run_stored(
     import_id: int,
     *,
     progress: Callable[[Report], None] = lambda report: None,
+    options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Import `source` under the run `import_id`, whose file is stored; its counts start again from nothing."""
-    importer: Importer = found(KINDS, source.kind)()
+    importer: Importer = found(KINDS, source.kind)(**(options or {}))
     if isinstance(importer, Prepared) and source.declared is not None:
         importer.prepare(source.declared)
     report = Report(import_id)
@@ -154,6 +160,7 @@ def run_stored(
                     count(part, outcome, rows[outcome.row])
                 save_counts(session, part)
             add(report, part)
+            report.duplicates = getattr(importer, "duplicates", 0)
             progress(report)
     except BaseException:
         with transaction(engine, acting) as session:

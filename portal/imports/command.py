@@ -61,32 +61,45 @@ def ready(engine: Engine, vendor: str) -> int:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Where wrong rows go (default: beside the file's name, in the current folder).",
 )
+@click.option("--no-route", is_flag=True, help="Leads: leave them to `interline route`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def import_(kind: str, file: Path, mapping: str, vendor: str, wrong_file: Path | None, as_json: bool) -> None:
+def import_(
+    kind: str, file: Path, mapping: str, vendor: str, wrong_file: Path | None, no_route: bool, as_json: bool
+) -> None:
     """Read partners, leads and so on from FILE; running it again changes nothing."""
     try:
         source = sources.from_path(kind, mapping, file)
         with worker() as engine:
             company = ready(engine, vendor)
-            report = _with_progress(engine, source, company, sources.total(source))
+            options = {"routed": False} if no_route and kind == "leads" else {}
+            report = _with_progress(engine, source, company, sources.total(source), options)
     except (Refusal, ValueError) as error:
         raise click.ClickException(str(error)) from error
     target = wrong_file or Path(f"{file.name.split('.')[0]}.wrong.csv")
     written = actions.write_wrong(report, target)
     counts = {name: getattr(report, name) for name in ("new", "changed", "same", "wrong")}
     click.echo(", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    if report.duplicates:
+        click.echo(f"{report.duplicates:,} of the new look like repeats and wait for a person.")
     if written:
         click.echo(f"Wrong rows with their reasons: {written}")
     if as_json:
-        click.echo(json.dumps({**counts, "wrong_file": str(written) if written else None}))
+        more = {"duplicates": report.duplicates} if kind == "leads" else {}
+        click.echo(json.dumps({**counts, **more, "wrong_file": str(written) if written else None}))
 
 
-def _with_progress(engine: Engine, source: actions.Source, company: int, total: int | None) -> actions.Report:
+def _with_progress(
+    engine: Engine, source: actions.Source, company: int, total: int | None, options: dict[str, Any]
+) -> actions.Report:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_stderr(), transient=True) as progress:
         task = progress.add_task(f"Importing {source.kind}", total=total)
         return actions.run(
-            engine, source, company, progress=lambda report: progress.update(task, completed=report.done)
+            engine,
+            source,
+            company,
+            progress=lambda report: progress.update(task, completed=report.done),
+            options=options,
         )
 
 
