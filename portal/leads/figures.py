@@ -61,7 +61,10 @@ def time_to_accept(session: PortalSession) -> list[Speed]:
             calendar = kept[row.location_id] = calendars.load(row.calendar)
         minutes = working_minutes_between(calendar, row.offered_at, row.answered_at)
         hours[(row.id, row.name)].append(minutes / 60)
-    found = [Speed(i, name, round(median(h), 1), round(slowest_tenth(h), 1), len(h)) for (i, name), h in hours.items()]
+    found = [
+        Speed(i, name, round(median(h), 1), round(slowest_tenth(h), 1), len(h))
+        for (i, name), h in hours.items()
+    ]
     return sorted(found, key=lambda one: (one.median_h, one.name))
 
 
@@ -162,7 +165,7 @@ def pipeline(session: PortalSession) -> dict[str, tuple[int, float]]:
     return found
 
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def lapsing_offers(session: PortalSession, within: timedelta, limit: int = 5) -> list[Row]:
@@ -210,11 +213,18 @@ LAPSING = text("""
 """)
 
 
-def lapsing_certificates(session: PortalSession, days: int, company: int | None = None, limit: int = 5) -> list[Row]:
+def lapsing_certificates(
+    session: PortalSession, days: int, company: int | None = None, limit: int = 5
+) -> list[Row]:
     """Certificates about to lapse without a successor, with how many offers asked for them in the last 90 days."""
     ctx = session.context
     today = ctx.now.date()
-    values = {"realm": ctx.realm_id, "today": today, "until": today + timedelta(days=days), "company": company}
+    values = {
+        "realm": ctx.realm_id,
+        "today": today,
+        "until": today + timedelta(days=days),
+        "company": company,
+    }
     return list(session.execute(LAPSING, values | {"since": ctx.now - PERIOD, "n": limit}).mappings())
 
 
@@ -228,7 +238,9 @@ def overdue_steps(session: PortalSession, limit: int = 5) -> list[Row]:
         order by l.next_step_on desc, l.id limit :n
     """)
     ctx = session.context
-    return list(session.execute(query, {"realm": ctx.realm_id, "today": ctx.now.date(), "n": limit}).mappings())
+    return list(
+        session.execute(query, {"realm": ctx.realm_id, "today": ctx.now.date(), "n": limit}).mappings()
+    )
 
 
 def team(session: PortalSession) -> Row:

@@ -52,8 +52,20 @@ Basis = Literal["contract", "consent", "legitimate_interest"]
 class NewLead(BaseModel):
     """A request as somebody of the vendor writes it down."""
 
-    title: str = Field(title=_("What is it about?"), max_length=200, description=_("A line that names it, without the customer's name: partners read it before they accept."))  # fmt: skip
-    need: str | None = Field(None, title=_("Need"), max_length=1000, description=_("What is needed, in a line or two. Partners read it before they accept."), json_schema_extra={"widget": "textarea", "attrs": {"rows": 2}})  # fmt: skip
+    title: str = Field(
+        title=_("What is it about?"),
+        max_length=200,
+        description=_(
+            "A line that names it, without the customer's name: partners read it before they accept."
+        ),
+    )
+    need: str | None = Field(
+        None,
+        title=_("Need"),
+        max_length=1000,
+        description=_("What is needed, in a line or two. Partners read it before they accept."),
+        json_schema_extra={"widget": "textarea", "attrs": {"rows": 2}},
+    )
     account: str = Field(
         title=_("Company"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "organization"}}
     )
@@ -61,23 +73,43 @@ class NewLead(BaseModel):
     contact: str | None = Field(
         None, title=_("Contact"), max_length=200, json_schema_extra={"attrs": {"autocomplete": "off"}}
     )
-    email: str | None = Field(None, title=_("E-mail"), max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", json_schema_extra={"widget": "email"})  # fmt: skip
+    email: str | None = Field(
+        None,
+        title=_("E-mail"),
+        max_length=254,
+        pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        json_schema_extra={"widget": "email"},
+    )
     phone: str | None = Field(None, title=_("Telephone"), max_length=50, json_schema_extra={"widget": "tel"})
     street: str | None = Field(None, title=_("Street"), max_length=200)
     postal: str | None = Field(None, title=_("Postcode"), max_length=20)
     city: str | None = Field(None, title=_("Town"), max_length=100)
     country: str = Field(title=_("Country"))
-    subdivision: str | None = Field(None, title=_("Region"), max_length=6, pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$", description=_("ISO code such as AT-4; found from postcode or town when left empty."))  # fmt: skip
+    subdivision: str | None = Field(
+        None,
+        title=_("Region"),
+        max_length=6,
+        pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$",
+        description=_("ISO code such as AT-4; found from postcode or town when left empty."),
+    )
     product_lines: list[str] = Field(default_factory=list, title=_("Product lines"))
     certifications: list[str] = Field(default_factory=list, title=_("Certifications needed"))
-    amount: Decimal | None = Field(None, title=_("Worth"), ge=0, le=MAX_AMOUNT, decimal_places=2, description=_("Partners see a band until they accept."), json_schema_extra={"widget": "money"})  # fmt: skip
+    amount: Decimal | None = Field(
+        None,
+        title=_("Worth"),
+        ge=0,
+        le=MAX_AMOUNT,
+        decimal_places=2,
+        description=_("Partners see a band until they accept."),
+        json_schema_extra={"widget": "money"},
+    )
     currency: str = Field("EUR", title=_("Currency"))
     language: str | None = Field(None, title=_("Language"))
     start_on: date | None = Field(None, title=_("Start"))
-    source: Source = Field("phone", title=_("How it came in"), json_schema_extra={"labels": words.SOURCES})  # type: ignore[dict-item]
+    source: Source = Field("phone", title=_("How it came in"), json_schema_extra={"labels": words.SOURCES})
     channel: Channel | None = Field(
         None, title=_("Prefers to be met by"), json_schema_extra={"labels": words.CHANNELS}
-    )  # type: ignore[dict-item]
+    )
     hours: str | None = Field(
         None, title=_("Best hours"), max_length=100, description=_("For example 08:00 to 11:00")
     )
@@ -86,8 +118,14 @@ class NewLead(BaseModel):
         title=_("Legal basis"),
         description=_("Why we may keep these personal data."),
         json_schema_extra={"labels": words.LEGAL},
-    )  # type: ignore[dict-item]
-    message: str | None = Field(None, title=_("The request as it came"), max_length=10_000, description=_("Only your own people see it; it is deleted after 30 days."), json_schema_extra={"widget": "textarea", "attrs": {"rows": 6}})  # fmt: skip
+    )
+    message: str | None = Field(
+        None,
+        title=_("The request as it came"),
+        max_length=10_000,
+        description=_("Only your own people see it; it is deleted after 30 days."),
+        json_schema_extra={"widget": "textarea", "attrs": {"rows": 6}},
+    )
 
 
 class EditLead(BaseModel):

@@ -36,7 +36,9 @@ def inbox(request: Request) -> Response:
         "title": _title(counts.waiting),
         "sub": _sub(offers),
         "offers": offer_cards(offers, catalogue, bool(request.may("offer.answer"))),
-        "rows": [_line(o) for o in (queries.past_offers(session, ("accepted",)) if tab == "accepted" else missed)],
+        "rows": [
+            _line(o) for o in (queries.past_offers(session, ("accepted",)) if tab == "accepted" else missed)
+        ],
         "answers": answer_times(queries.answers_since(session, request.now - timedelta(days=ANSWERS_DAYS))),
         "steps": queries.steps_due(session),
         "missed": [_line(o) for o in missed[:SIDE_ROWS]],
@@ -132,7 +134,12 @@ def answer_times(rows: Sequence[Mapped]) -> dict[str, Any] | None:
     promise = round(promise)
     label = tr(_("promise ${n} h", mapping={"n": promise}))
     chart = charts.dot_strip(
-        tr(_("Your answer time")), sorted(hours), (tr(_("Hours")), tr(_("Answers"))), promise or None, label, len(lapsed)
+        tr(_("Your answer time")),
+        sorted(hours),
+        (tr(_("Hours")), tr(_("Answers"))),
+        promise or None,
+        label,
+        len(lapsed),
     )
     return {
         "median": fmt.duration(median(hours) * 60) if hours else "",

@@ -50,7 +50,9 @@ def _told(request: Request, received: Any) -> None:
     saved = _("${number} is saved.", mapping={"number": received.number})
     if received.outcome == "suspected_duplicate":
         url = f"/leads/{received.number}/duplicate"
-        more = _("It may be the same request as another one, so it is offered to nobody until a person has decided.")
+        more = _(
+            "It may be the same request as another one, so it is offered to nobody until a person has decided."
+        )
         flash(request, saved, "warn", url=url, label=_("See both"), more=more)
     elif lead is not None and lead["assignment"] == "offered":
         name = queries.offered_companies(request.db, [lead["offer_id"]]).get(lead["offer_id"], "")
@@ -109,7 +111,10 @@ def duplicate(request: Request) -> Any:
             flash(request, refusal.message, "bad")
             return back(request, seen.number)
         if is_duplicate:
-            text = _("${number} is closed as a repeat of ${other}.", mapping={"number": seen.number, "other": twin["number"]})
+            text = _(
+                "${number} is closed as a repeat of ${other}.",
+                mapping={"number": seen.number, "other": twin["number"]},
+            )
             flash(request, text)
             return HTTPSeeOther(request.route_path("queue"))
         lead = queries.by_id(request.db, seen.id)

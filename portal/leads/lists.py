@@ -62,7 +62,7 @@ def vendor_spec(session: PortalSession, catalogue: Catalogue) -> ListSpec:
                    value=lambda r: waybill.money(r["amount"], r["currency"])),
             Column("assignment", _("Assignment"), "status:assignment", expr=Lead.assignment, sort=True, filter="choice"),
             Column("stage", _("Stage"), "status:stage", expr=Lead.stage, sort=True, filter="choice"),
-            Column("holder", _("Held by")),
+            Column("partner", _("With")),
             Column("received", _("Received"), "when", expr=Lead.received_at, sort=True, filter="date",
                    value=lambda r: r["received_at"]),
             Column("country", _("Country"), filter="choice", expr=Lead.country, off=True,
@@ -144,7 +144,8 @@ def _partners(request: Request) -> Response:
     session, catalogue = request.db, queries.catalogue(request.db)
     state = partner_spec(catalogue).parse(request.GET, request.path)
     past = request.GET.get("tab") == "past"
-    query = select(Share.subject_id, Share.level, Share.state, Share.at).where(
+    columns: list[Any] = [Share.subject_id, Share.level, Share.state, Share.at]
+    query = select(*columns).where(
         Share.company_id == request.ctx.company_id,
         Share.subject_type == "lead",
         Share.level == ("past" if past else "full"),
@@ -153,14 +154,19 @@ def _partners(request: Request) -> Response:
     if state.export:
         return csv_response(state, rows)
     listing = Listing(state, rows, count(session, query, state), noun=_("leads"))
-    tabs = [Tab(tr(_("With us")), "/leads", not past), Tab(tr(_("No longer with us")), "/leads?tab=past", past)]
+    tabs = [
+        Tab(tr(_("With us")), "/leads", not past),
+        Tab(tr(_("No longer with us")), "/leads?tab=past", past),
+    ]
     values = {
         "listing": listing,
         "title": tr(_("Our leads")),
         "sub": "",
         "actions": [],
         "tabs": tabs,
-        "empty": Empty(_("Nothing here yet. What you accept stands here."), Action(tr(_("Offers")), "/offers", "get")),
+        "empty": Empty(
+            _("Nothing here yet. What you accept stands here."), Action(tr(_("Offers")), "/offers", "get")
+        ),
         "axis_of": axis_of,
     }
     return render_to_response("leads/list.jinja2", values, request=request)
@@ -170,5 +176,3 @@ def includeme(config: Any) -> None:
     """GET /leads."""
     config.add_route("leads", "/leads")
     config.add_view(leads, route_name="leads", request_method="GET", permission="lead.read")
-
-

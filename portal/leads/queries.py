@@ -17,7 +17,7 @@ from portal.partners.models import Level, ProductLine, Programme
 from portal.sharing.models import Share, Text
 
 View = Literal["vendor", "full", "offer", "past"]
-Mapped = Mapping[str, Any]
+Mapped = Mapping[Any, Any]  # RowMapping is one; its keys are names of columns
 # Waits for a person of the vendor: nobody could take it, given back without a successor yet, or maybe a repeat.
 QUEUE_ASSIGNMENTS = ("unroutable", "handed_back", "pulled_back")
 CLOSED = ("won", "lost", "invalid", "duplicate")
@@ -70,8 +70,13 @@ def _partners_view(session: PortalSession, number: str) -> Seen:
     """What the partner's share lets it see: the offer view, all, or its own line."""
     me = session.context.company_id
     query = (
-        select(*Offer.__table__.c, Share.level.label("share_level"), Share.state.label("share_state"), Share.at)
-        .join(Share, (Share.company_id == me) & (Share.subject_type == "lead") & (Share.subject_id == Offer.lead_id))
+        select(
+            *Offer.__table__.c, Share.level.label("share_level"), Share.state.label("share_state"), Share.at
+        )
+        .join(
+            Share,
+            (Share.company_id == me) & (Share.subject_type == "lead") & (Share.subject_id == Offer.lead_id),
+        )
         .where(Offer.company_id == me, Offer.lead_number == number)
         .order_by(Offer.id.desc())
         .limit(1)
@@ -104,7 +109,9 @@ def customer(session: PortalSession, lead: Mapped) -> tuple[Mapped | None, Mappe
     """(account, contact) of an open lead."""
     query = (
         select(Account.name, Account.industry, Account.website, Account.external_key)
-        .add_columns(Contact.name.label("contact"), Contact.email, Contact.phone, Contact.street, Contact.language)
+        .add_columns(
+            Contact.name.label("contact"), Contact.email, Contact.phone, Contact.street, Contact.language
+        )
         .join(Contact, Contact.id == lead["contact_id"], isouter=True)
         .where(Account.id == lead["account_id"])
     )
@@ -131,7 +138,9 @@ def company_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int
     wanted = {i for i in ids if i is not None}
     if not wanted:
         return {}
-    return {r.id: r.name for r in session.execute(select(Company.id, Company.name).where(Company.id.in_(wanted)))}
+    return {
+        r.id: r.name for r in session.execute(select(Company.id, Company.name).where(Company.id.in_(wanted)))
+    }
 
 
 def people_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int, str]:
@@ -139,7 +148,9 @@ def people_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int,
     wanted = {i for i in ids if i is not None}
     if not wanted:
         return {}
-    return {r.id: r.name for r in session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))}
+    return {
+        r.id: r.name for r in session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))
+    }
 
 
 def account_names(session: PortalSession, ids: Iterable[int]) -> dict[int, str]:
@@ -147,7 +158,9 @@ def account_names(session: PortalSession, ids: Iterable[int]) -> dict[int, str]:
     wanted = set(ids)
     if not wanted:
         return {}
-    return {r.id: r.name for r in session.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))}
+    return {
+        r.id: r.name for r in session.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))
+    }
 
 
 def place_of(session: PortalSession, location_id: int) -> Mapped | None:
@@ -184,7 +197,9 @@ class Catalogue:
 def catalogue(session: PortalSession) -> Catalogue:
     """Product lines, programmes and levels of the realm, by name; one statement."""
     parts = [
-        select(literal(kind).label("kind"), table.code, table.name).where(table.realm_id == session.context.realm_id)
+        select(literal(kind).label("kind"), table.code, table.name).where(
+            table.realm_id == session.context.realm_id
+        )
         for kind, table in (("line", ProductLine), ("programme", Programme), ("level", Level))
     ]
     found: dict[str, dict[str, str]] = {"line": {}, "programme": {}, "level": {}}
@@ -194,11 +209,16 @@ def catalogue(session: PortalSession) -> Catalogue:
 
 
 def with_names(session: PortalSession, leads: Sequence[Mapped]) -> list[dict[str, Any]]:
-    """Rows of leads with `account` and `holder` beside the ids, two statements for all of them."""
+    """Rows of leads with `account` and `partner` (who holds it or has the offer) named; three statements for all."""
     accounts = account_names(session, (row["account_id"] for row in leads))
     holders = company_names(session, (row["holder_company_id"] for row in leads))
+    asked = offered_companies(session, (row["offer_id"] for row in leads if row["assignment"] == "offered"))
     return [
-        dict(row) | {"account": accounts.get(row["account_id"]), "holder": holders.get(row["holder_company_id"])}
+        dict(row)
+        | {
+            "account": accounts.get(row["account_id"]),
+            "partner": holders.get(row["holder_company_id"]) or asked.get(row["offer_id"] or 0),
+        }
         for row in leads
     ]
 
@@ -208,7 +228,11 @@ def offered_companies(session: PortalSession, offer_ids: Iterable[int | None]) -
     wanted = {i for i in offer_ids if i is not None}
     if not wanted:
         return {}
-    query = select(Offer.id, Company.name).join(Company, Company.id == Offer.company_id).where(Offer.id.in_(wanted))
+    query = (
+        select(Offer.id, Company.name)
+        .join(Company, Company.id == Offer.company_id)
+        .where(Offer.id.in_(wanted))
+    )
     return {row.id: row.name for row in session.execute(query)}
 
 
@@ -220,7 +244,9 @@ def queue_condition() -> Any:
 
 def queue_count(session: PortalSession, limit: int = 1000) -> int:
     """How many leads wait in the queue, counted up to a limit."""
-    inner = select(Lead.id).where(Lead.realm_id == session.context.realm_id, queue_condition()).limit(limit + 1)
+    inner = (
+        select(Lead.id).where(Lead.realm_id == session.context.realm_id, queue_condition()).limit(limit + 1)
+    )
     return int(session.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
 
 
@@ -291,7 +317,9 @@ def answers_since(session: PortalSession, since: datetime) -> list[Mapped]:
 def steps_due(session: PortalSession, limit: int = 5) -> list[Mapped]:
     """Leads the own company holds with a next step, the nearest day first."""
     query = (
-        select(Lead.number, Lead.title, Lead.city, Lead.next_step, Lead.next_step_on, Lead.amount, Lead.currency)
+        select(
+            Lead.number, Lead.title, Lead.city, Lead.next_step, Lead.next_step_on, Lead.amount, Lead.currency
+        )
         .add_columns(Lead.stage)
         .where(
             Lead.holder_company_id == session.context.company_id,
@@ -309,7 +337,9 @@ def shared_leads(session: PortalSession, shares: Sequence[Any]) -> list[dict[str
     ids = [row.subject_id for row in shares]
     if not ids:
         return []
-    leads = {r["id"]: r for r in session.execute(select(*Lead.__table__.c).where(Lead.id.in_(ids))).mappings()}
+    leads = {
+        r["id"]: r for r in session.execute(select(*Lead.__table__.c).where(Lead.id.in_(ids))).mappings()
+    }
     latest = (
         select(*Offer.__table__.c)
         .where(Offer.lead_id.in_(ids), Offer.company_id == session.context.company_id)
@@ -321,7 +351,9 @@ def shared_leads(session: PortalSession, shares: Sequence[Any]) -> list[dict[str
     return [_shared_row(s, leads.get(s.subject_id), offers.get(s.subject_id), accounts) for s in shares]
 
 
-def _shared_row(share: Any, lead: Mapped | None, offer: Mapped | None, accounts: Mapping[int, str]) -> dict[str, Any]:
+def _shared_row(
+    share: Any, lead: Mapped | None, offer: Mapped | None, accounts: Mapping[int, str]
+) -> dict[str, Any]:
     brief = dict(offer["brief"]) if offer else {}
     seen: Mapped = lead or brief
     return {

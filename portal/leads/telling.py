@@ -120,7 +120,11 @@ def _teller(session: PortalSession, seen: Seen, catalogue: Catalogue, events: li
 
 def _received(t: Teller, e: Event) -> Entry:
     source = words.word(words.SOURCES, e.data.get("source"))
-    text = _("received the request from: ${source}", mapping={"source": source}) if source else _("received the request")
+    text = (
+        _("received the request from: ${source}", mapping={"source": source})
+        if source
+        else _("received the request")
+    )
     return Entry(e.at, t.actor(e), tr(text), icon="ticket")
 
 
@@ -133,19 +137,25 @@ def _suspected(t: Teller, e: Event) -> Entry:
 
 def _changed(t: Teller, e: Event) -> Entry:
     fields = list(dict.fromkeys(tr(FIELD_WORDS.get(f, f)) for f in e.data.get("fields", ())))
-    return Entry(e.at, t.actor(e), tr(_("changed ${fields}", mapping={"fields": ", ".join(fields)})), icon="pencil")
+    return Entry(
+        e.at, t.actor(e), tr(_("changed ${fields}", mapping={"fields": ", ".join(fields)})), icon="pencil"
+    )
 
 
 def _decided(t: Teller, e: Event) -> Entry:
     n = e.data.get("eligible") or 0
     text = ntr("found one partner that could take it", "found ${n} partners that could take it", n)
     url = f"/leads/{t.seen.number}/decision?decision={e.data.get('decision')}"
-    return Entry(e.at, tr(_("Routing")), text, "", "arrows-split", "accent", url=url, url_label=_("How it was decided"))
+    return Entry(
+        e.at, tr(_("Routing")), text, "", "arrows-split", "accent", url=url, url_label=_("How it was decided")
+    )
 
 
 def _offered(t: Teller, e: Event) -> Entry | list[Entry]:
     to = t.company(int(e.data["company"]))
-    until = tr(_("Answer by ${when}.", mapping={"when": fmt.when_text(datetime.fromisoformat(e.data["until"]))}))
+    until = tr(
+        _("Answer by ${when}.", mapping={"when": fmt.when_text(datetime.fromisoformat(e.data["until"]))})
+    )
     own = t.me == int(e.data["company"])
     text = _("offered the lead to ${company}", mapping={"company": to})
     by_hand = e.data.get("by_hand")
@@ -153,7 +163,12 @@ def _offered(t: Teller, e: Event) -> Entry | list[Entry]:
         text = _("assigned the lead by hand to ${company}", mapping={"company": to})
     say = until if own or not by_hand else f"{until} {by_hand}"
     entry = Entry(e.at, t.vendor[1] if own else t.actor(e), tr(text), say, "send", "info")
-    if not own or by_hand or not t.seen.brief.get("why") or str(t.seen.offer and t.seen.offer["id"]) != e.data["offer"]:
+    if (
+        not own
+        or by_hand
+        or not t.seen.brief.get("why")
+        or str(t.seen.offer and t.seen.offer["id"]) != e.data["offer"]
+    ):
         return entry
     return [entry, _chosen(t, e)]
 
@@ -164,7 +179,14 @@ def _chosen(t: Teller, e: Event) -> Entry:
     text = ntr("as the one partner that could take it", "out of ${n} partners that could take it", n)
     url = f"/leads/{t.seen.number}/decision"
     return Entry(
-        e.at, tr(_("You were chosen")), text, why_you(why, t.catalogue), "arrows-split", "accent", url=url, url_label=_("Why you")
+        e.at,
+        tr(_("You were chosen")),
+        text,
+        why_you(why, t.catalogue),
+        "arrows-split",
+        "accent",
+        url=url,
+        url_label=_("Why you"),
     )
 
 
@@ -187,7 +209,9 @@ def _plain(text: str, icon: str, tone: str = "neutral") -> Callable[[Teller, Eve
     return lambda t, e: Entry(e.at, t.actor(e), tr(text), t.said(e), icon, tone)
 
 
-def _because(text: Any, icon: str, tone: str = "neutral", as_vendor: bool = False) -> Callable[[Teller, Event], Entry]:
+def _because(
+    text: Any, icon: str, tone: str = "neutral", as_vendor: bool = False
+) -> Callable[[Teller, Event], Entry]:
     """'Danubia Technik declined: no capacity'."""
 
     def tell(t: Teller, e: Event) -> Entry:
@@ -206,33 +230,60 @@ def _expired(t: Teller, e: Event) -> Entry:
 def _unroutable(t: Teller, e: Event) -> Entry:
     why, cure = words.queue_reason(e.data.get("reason"))
     url = f"/leads/{t.seen.number}/decision?decision={e.data.get('decision')}"
-    return Entry(e.at, tr(_("Routing")), tr(_("found nobody")), f"{why} {cure}", "route-off", "bad", url=url, url_label=_("How it was decided"))
+    return Entry(
+        e.at,
+        tr(_("Routing")),
+        tr(_("found nobody")),
+        f"{why} {cure}",
+        "route-off",
+        "bad",
+        url=url,
+        url_label=_("How it was decided"),
+    )
 
 
 def _moved(t: Teller, e: Event) -> Entry:
     to = e.data["to"]
     text = tr(_("moved it to ${stage}", mapping={"stage": status_label("stage", to).lower()}))
     why = words.reason(e.data.get("reason"))
-    icon = {"won": "trophy", "lost": "circle-x", "nurture": "seeding", "invalid": "circle-minus"}.get(to, "player-play")
-    return Entry(e.at, t.actor(e), f"{text}: {why}" if why else text, t.said(e), icon, "good" if to == "won" else "info")
+    icon = {"won": "trophy", "lost": "circle-x", "nurture": "seeding", "invalid": "circle-minus"}.get(
+        to, "player-play"
+    )
+    return Entry(
+        e.at,
+        t.actor(e),
+        f"{text}: {why}" if why else text,
+        t.said(e),
+        icon,
+        "good" if to == "won" else "info",
+    )
 
 
 def _planned(t: Teller, e: Event) -> Entry:
     day = fmt.day_text(datetime.fromisoformat(e.data["on"]).date(), weekday=True)
-    return Entry(e.at, t.actor(e), tr(_("planned the next step for ${day}", mapping={"day": day})), icon="calendar-event")
+    return Entry(
+        e.at,
+        t.actor(e),
+        tr(_("planned the next step for ${day}", mapping={"day": day})),
+        icon="calendar-event",
+    )
 
 
 def _commented(t: Teller, e: Event) -> Entry:
     key = int(e.data.get("text") or 0)
     if key and key not in t.texts:
-        return Entry(e.at, t.actor(e), tr(_("wrote something that is no longer open to you")), icon="message-circle")
+        return Entry(
+            e.at, t.actor(e), tr(_("wrote something that is no longer open to you")), icon="message-circle"
+        )
     if not e.data.get("to_all"):
         return Entry(e.at, t.actor(e), tr(_("wrote a note")), t.said(e), private=t.own)
     return Entry(e.at, t.actor(e), tr(_("wrote")), t.said(e), "message-circle", "info")
 
 
 def _duplicate(t: Teller, e: Event) -> Entry:
-    return Entry(e.at, t.actor(e), tr(_("decided that it is the same request as another one")), icon="circle-minus")
+    return Entry(
+        e.at, t.actor(e), tr(_("decided that it is the same request as another one")), icon="circle-minus"
+    )
 
 
 TELL: dict[str, Callable[[Teller, Event], Entry | list[Entry]]] = {

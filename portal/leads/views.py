@@ -94,7 +94,7 @@ def _as_vendor(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str, 
     assert lead is not None
     account, contact = queries.customer(session, lead)
     vendor = vendor_id(session)
-    names = queries.company_names(session, [vendor, offer and offer["company_id"]])
+    names = queries.company_names(session, [vendor, offer["company_id"] if offer else None])
     partner = names.get(offer["company_id"], "") if offer else ""
     may = _may(request)
     place = queries.place_of(session, offer["location_id"]) if offer and _with_somebody(lead) else None
@@ -151,7 +151,7 @@ def _as_partner(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str,
     return {
         "w": waybill.partner_waybill(seen, own, name, customer, request.now, may),
         "groups": groups,
-        "map": _map(lead, place, own, customer) if lead is not None else None,
+        "map": _map(lead, place, own, customer),
         "next": waybill.next_strip(offer, True) if seen.view == "offer" else (),
         "other": "" if seen.view == "past" else name,
         "own": own,
@@ -163,11 +163,11 @@ def _as_partner(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str,
 
 
 def _map(lead: Any, place: Any, partner: str, customer: str) -> Any:
-    """The customer and who has the lead on a small map; None without coordinates."""
-    if lead is None or lead["lat"] is None or lead["lon"] is None:
+    """The customer and who has the lead on a small map; None when nobody has it or its place is not known."""
+    if place is None or lead["lat"] is None or lead["lon"] is None:
         return None
     pins = [Pin(lead["lat"], lead["lon"], "customer", words.short_place(lead))]
-    if place is not None and place["lat"] is not None:
+    if place["lat"] is not None:
         pins.append(Pin(place["lat"], place["lon"], "first", f"{partner}, {place['city']}", ""))
     return pin_map(pins, tr(_("Where ${customer} is", mapping={"customer": customer})), 410, 164)
 

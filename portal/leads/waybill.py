@@ -31,7 +31,7 @@ def band(view: Mapped | None) -> str:
         return ""
     unit = minor_per_major(view["currency"])
     low, high = (None if edge is None else edge * unit for edge in (view["low"], view["high"]))
-    return fmt.band(low, high, view["currency"])
+    return str(fmt.band(low, high, view["currency"]))
 
 
 def decline_action(offer: Mapped) -> Action:
@@ -59,8 +59,19 @@ def vendor_waybill(seen: Seen, customer: str, partner: str, vendor: str, may: Ma
     common: dict[str, Any] = {"url": url}
     if state == "offered" and offer:
         lines.append(tr(_("offered ${at}", mapping={"at": fmt.when_text(offer["offered_at"])})))
-        opened = _("opened ${at}", mapping={"at": fmt.when_text(offer["seen_at"])}) if offer["seen_at"] else _("not opened yet")
-        middle = Stop(partner, "now", [tr(_("has the offer since ${at}", mapping={"at": fmt.when_text(offer["offered_at"])})), tr(opened)])
+        opened = (
+            _("opened ${at}", mapping={"at": fmt.when_text(offer["seen_at"])})
+            if offer["seen_at"]
+            else _("not opened yet")
+        )
+        middle = Stop(
+            partner,
+            "now",
+            [
+                tr(_("has the offer since ${at}", mapping={"at": fmt.when_text(offer["offered_at"])})),
+                tr(opened),
+            ],
+        )
         common |= {
             "turn": _("Their turn"), "until": offer["deadline_at"], "started": offer["offered_at"],
             "by": _("They answer by"), "calendar": _("their working hours"),
@@ -136,20 +147,25 @@ def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool]) -> dict[str, Any
     if lead["suspected_duplicate_of"] is not None:
         actions = [Action(tr(_("See both")), f"{url}/duplicate", "get", True)] if may["assign"] else []
         turn = _("Your turn") if may["assign"] else _("A channel manager's turn")
-        return {
-            "turn": turn, "yours": may["assign"], "actions": actions,
-            "sentence": tr(_("It may be the same request as another one. It is offered to nobody until a person has decided.")),
-        }  # fmt: skip
+        held = _(
+            "It may be the same request as another one, so it is offered to nobody until a person decides."
+        )
+        return {"turn": turn, "yours": may["assign"], "actions": actions, "sentence": tr(held)}
     why = tr(_("It is being offered to the next partner."))
     if lead["assignment"] == "unroutable":
         why = " ".join(words.queue_reason(lead["assignment_reason"]))
     if not may["assign"]:
         return {"turn": _("A channel manager's turn"), "sentence": why}
-    actions = [Action(tr(_("Assign by hand")), "#assign", "get", True), Action(tr(_("Re-route")), f"{url}/route")]
+    actions = [
+        Action(tr(_("Assign by hand")), "#assign", "get", True),
+        Action(tr(_("Re-route")), f"{url}/route"),
+    ]
     return {"turn": _("Your turn"), "yours": True, "actions": actions, "sentence": why}
 
 
-def partner_waybill(seen: Seen, own: str, vendor: str, customer: str, now: datetime, may: Mapping[str, bool]) -> Waybill:
+def partner_waybill(
+    seen: Seen, own: str, vendor: str, customer: str, now: datetime, may: Mapping[str, bool]
+) -> Waybill:
     """The partner's header at its level of sight."""
     offer = seen.offer
     assert offer is not None
@@ -167,10 +183,16 @@ def _offer_waybill(seen: Seen, offer: Mapped, own: str, past: Stop, may: Mapping
     who = ", ".join(part for part in (brief.get("industry"), brief.get("city")) if part) or words.place(brief)
     stops = [
         past,
-        Stop(own, "now", [tr(_("has the offer since ${at}", mapping={"at": fmt.when_text(offer["offered_at"])}))]),
+        Stop(
+            own,
+            "now",
+            [tr(_("has the offer since ${at}", mapping={"at": fmt.when_text(offer["offered_at"])}))],
+        ),
         Stop(tr(_("Customer")), "next", [who, tr(_("contact opens when you accept"))]),
     ]
-    actions = [accept_action(offer, tr(_("Accept lead")), True), decline_action(offer)] if may["answer"] else []
+    actions = (
+        [accept_action(offer, tr(_("Accept lead")), True), decline_action(offer)] if may["answer"] else []
+    )
     return Waybill(
         seen.number, seen.title, "assignment", "offered", stops, f"/leads/{seen.number}", _("Your turn"), may["answer"],
         offer["deadline_at"], offer["offered_at"], _("Answer by"), _("your working hours"),
@@ -188,12 +210,18 @@ STEP_WORDS = {
 FORWARD = {"new": "working", "working": "qualified", "qualified": "proposed", "nurture": "working"}
 
 
-def _held_waybill(seen: Seen, offer: Mapped, own: str, past: Stop, customer: str, may: Mapping[str, bool]) -> Waybill:
+def _held_waybill(
+    seen: Seen, offer: Mapped, own: str, past: Stop, customer: str, may: Mapping[str, bool]
+) -> Waybill:
     lead = seen.lead
     assert lead is not None
     url, stage = f"/leads/{seen.number}", lead["stage"]
     closed = stage in CLOSED
-    stops = [past, _holder_stop(own, offer, lead), Stop(customer, "past" if stage == "won" else "next", [words.place(lead)])]
+    stops = [
+        past,
+        _holder_stop(own, offer, lead),
+        Stop(customer, "past" if stage == "won" else "next", [words.place(lead)]),
+    ]
     axis, value = header_status(lead)
     if closed:
         return Waybill(seen.number, seen.title, axis, value, stops, url, sentence=closed_sentence(lead))
@@ -204,13 +232,24 @@ def _held_waybill(seen: Seen, offer: Mapped, own: str, past: Stop, customer: str
             actions.append(Action(tr(STEP_WORDS[to]), f"{url}/stage", primary=True, fields=[("to", to)]))
         else:
             actions.append(Action(tr(_("Won or lost")), "#move", "get", True))
-        actions.append(Action(tr(_("Hand back")), f"{url}/hand-back", reasons=words.chips(stages.HAND_BACK_REASONS)))
+        actions.append(
+            Action(tr(_("Hand back")), f"{url}/hand-back", reasons=words.chips(stages.HAND_BACK_REASONS))
+        )
     sentence = _("Plan the next step, so that everybody knows what happens.")
     if lead["next_step"]:
         day = fmt.day_text(lead["next_step_on"], weekday=True)
         sentence = _("Next step, ${day}: ${step}", mapping={"step": lead["next_step"], "day": day})
     return Waybill(
-        seen.number, seen.title, axis, value, stops, url, _("Your turn"), may["progress"], actions=actions, sentence=tr(sentence)
+        seen.number,
+        seen.title,
+        axis,
+        value,
+        stops,
+        url,
+        _("Your turn"),
+        may["progress"],
+        actions=actions,
+        sentence=tr(sentence),
     )
 
 
@@ -225,12 +264,18 @@ def ended(offer: Mapped) -> str:
     if offer["state"] == "withdrawn":
         return tr(_("The offer was withdrawn ${at}.", mapping={"at": at}))
     if offer["ended_reason"] in stages.HAND_BACK_REASONS:
-        return tr(_("Your company had this lead until ${at}. It ended: ${why}.", mapping={"at": at, "why": why}))
+        return tr(
+            _("Your company had this lead until ${at}. It ended: ${why}.", mapping={"at": at, "why": why})
+        )
     return tr(_("Your company had this lead until ${at}.", mapping={"at": at}))
 
 
 def _past_waybill(seen: Seen, offer: Mapped, own: str, past: Stop) -> Waybill:
-    stops = [past, Stop(own, "past", [ended(offer)]), Stop(tr(_("Customer")), "next", [words.place(seen.brief)])]
+    stops = [
+        past,
+        Stop(own, "past", [ended(offer)]),
+        Stop(tr(_("Customer")), "next", [words.place(seen.brief)]),
+    ]
     axis, value = "offer", offer["state"] if offer["state"] != "offered" else "expired"
     if offer["ended_at"] and offer["state"] == "accepted":
         state = (seen.share or {}).get("state")
@@ -246,12 +291,17 @@ def what(seen: Mapped, catalogue: Catalogue, worth: str, distance: str = "") -> 
     start = seen.get("start_on")
     if isinstance(start, str):
         start = date.fromisoformat(start)
-    where = ", ".join(part for part in (words.place(seen), words.country(seen.get("country")), distance) if part)
+    where = ", ".join(
+        part for part in (words.place(seen), words.country(seen.get("country")), distance) if part
+    )
     facts = [
         Fact(_("Need"), seen.get("need")),
         Fact(_("Where"), where),
         Fact(_("Product lines"), catalogue.line_names(seen.get("product_lines"))),
-        Fact(_("Certifications"), catalogue.programme_names(seen.get("certifications")) or tr(_("none asked for"))),
+        Fact(
+            _("Certifications"),
+            catalogue.programme_names(seen.get("certifications")) or tr(_("none asked for")),
+        ),
         Fact(_("Worth"), worth),
         Fact(_("Start"), fmt.date(start) if start else None),
     ]
@@ -259,13 +309,20 @@ def what(seen: Mapped, catalogue: Catalogue, worth: str, distance: str = "") -> 
 
 
 def _prefers(seen: Mapped) -> str:
-    parts = (words.word(words.CHANNELS, seen.get("channel")), seen.get("hours"), words.language(seen.get("language")))
+    parts = (
+        words.word(words.CHANNELS, seen.get("channel")),
+        seen.get("hours"),
+        words.language(seen.get("language")),
+    )
     return words.first_up(", ".join(part for part in parts if part))
 
 
 def customer_withheld(brief: Mapped, vendor: str, over: bool) -> FactGroup:
     """The customer before acceptance (or afterwards): hatched, but for what the offer shows."""
-    opens = _("Name and contact open when you accept. Until then only ${vendor} sees them.", mapping={"vendor": vendor})
+    opens = _(
+        "Name and contact open when you accept. Until then only ${vendor} sees them.",
+        mapping={"vendor": vendor},
+    )
     place = words.place(brief)
     facts = [
         Fact(_("Company"), withheld=True),
@@ -326,5 +383,7 @@ def next_strip(offer: Mapped | None, own: bool) -> Sequence[tuple[datetime, str]
     remind = offer["remind_at"]
     if remind is not None and remind > fmt.now and remind < offer["deadline_at"]:
         out.append((remind, tr(_("reminder to you by e-mail") if own else _("reminder to them by e-mail"))))
-    out.append((offer["deadline_at"], tr(_("without an answer the offer lapses and goes to another partner"))))
+    out.append(
+        (offer["deadline_at"], tr(_("without an answer the offer lapses and goes to another partner")))
+    )
     return out

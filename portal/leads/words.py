@@ -64,7 +64,10 @@ QUEUE = {
         _("Nobody who could take it opens before an answer would be due."),
         _("Assign by hand, or re-route on a working day."),
     ),
-    "nobody_excludes": (_("A rule excludes everybody who is left."), _("Look at the rule, or assign by hand.")),
+    "nobody_excludes": (
+        _("A rule excludes everybody who is left."),
+        _("Look at the rule, or assign by hand."),
+    ),
     "nobody_requires": (
         _("Nobody who is left has what a rule requires."),
         _("Look at the rule, or assign by hand."),
@@ -109,7 +112,9 @@ def first_up(text: str) -> str:
 
 def chips(codes: Iterable[str]) -> list[tuple[str, str]]:
     """(code, label) of reasons as they stand on buttons; 'other' asks for words."""
-    return [(code, tr(_("Other, say which")) if code == "other" else first_up(reason(code))) for code in codes]
+    return [
+        (code, tr(_("Other, say which")) if code == "other" else first_up(reason(code))) for code in codes
+    ]
 
 
 def queue_reason(code: str | None) -> tuple[str, str]:

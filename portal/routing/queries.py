@@ -38,7 +38,7 @@ class Decided:
     request: Request
     state: State
     gates: Mapping[int, str]
-    offer: Mapping[str, Any] | None
+    offer: Mapping[Any, Any] | None
     today: Plan
 
     @property
@@ -77,7 +77,9 @@ def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | No
     """One decision of a lead; None when it is another lead's or nobody's. Five statements, the snapshot is kept."""
     row = session.scalars(
         select(DecisionRow).where(
-            DecisionRow.id == decision_id, DecisionRow.subject_type == "lead", DecisionRow.subject_id == lead_id
+            DecisionRow.id == decision_id,
+            DecisionRow.subject_type == "lead",
+            DecisionRow.subject_id == lead_id,
         )
     ).first()
     if row is None:
@@ -97,7 +99,13 @@ def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | No
     offer = session.execute(query).mappings().first()
     gates = {i: gate_name(byte) for i, byte in zip(ids, zlib.decompress(row.gates), strict=False)}
     return Decided(
-        row, RuleSet.parse(body), Request.from_json(row.request), State.from_json(row.state), gates, offer, plan(session)
+        row,
+        RuleSet.parse(body),
+        Request.from_json(row.request),
+        State.from_json(row.state),
+        gates,
+        offer,
+        plan(session),
     )
 
 
@@ -139,6 +147,8 @@ def named(decided: Decided, words: str) -> list[Candidate]:
     key = sort_key(words)
     if not key:
         return []
-    found = [c for c in decided.today.snapshot.candidates if c.id in decided.gates and key in sort_key(c.name)]
+    found = [
+        c for c in decided.today.snapshot.candidates if c.id in decided.gates and key in sort_key(c.name)
+    ]
     exact = [c for c in found if sort_key(c.name) == key]
     return exact or sorted(found, key=lambda c: (sort_key(c.name), c.id))

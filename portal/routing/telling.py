@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from portal.leads import words
 from portal.leads.queries import Catalogue
 from portal.routing.queries import Decided
 from portal.web.formatting import fmt
@@ -46,6 +47,11 @@ REFUSED = {
 SHOWN_ALWAYS = ("territory", "certified", "authorised", "capacity")
 
 
+def name_of(candidate: Candidate | None) -> str:
+    """A location's name; words for one that is no longer there."""
+    return candidate.name if candidate else tr(_("no longer there"))
+
+
 def terms(pairs: Sequence[Sequence[Any]]) -> list[Term]:
     """Stored terms (thousandths) as parts of a bar."""
     return [Term(tr(TERM_WORDS.get(n, n)), round(v / POINT, 1), COLOURS.get(n, 3)) for n, v in pairs]
@@ -54,13 +60,18 @@ def terms(pairs: Sequence[Sequence[Any]]) -> list[Term]:
 def legend(rules: RuleSet) -> list[tuple[str, int, int]]:
     """(label, weight, colour) of the score's terms."""
     score = rules.score
-    weights = {"level": score.level, "distance": score.distance, "capacity": score.capacity, "fairness": score.fairness}
-    return [(tr(TERM_WORDS[name]), term.weight, COLOURS[name]) for name, term in weights.items()]
+    weights = {
+        "level": score.level.weight,
+        "distance": score.distance.weight,
+        "capacity": score.capacity.weight,
+        "fairness": score.fairness.weight,
+    }
+    return [(tr(TERM_WORDS[name]), weight, COLOURS[name]) for name, weight in weights.items()]
 
 
 def points(score: int) -> str:
     """Thousandths of a point as whole points."""
-    return fmt.num(round(score / POINT))
+    return str(fmt.num(round(score / POINT)))
 
 
 def place_word(decided: Decided) -> str:
@@ -126,7 +137,9 @@ def sentence(decided: Decided, catalogue: Catalogue, still: bool) -> str:
     if row.eligible == 1:
         text = _("${name} got this lead: it was the only partner that could take it.", mapping=values)
         if not still:
-            text = _("${name} was offered this lead: it was the only partner that could take it.", mapping=values)
+            text = _(
+                "${name} was offered this lead: it was the only partner that could take it.", mapping=values
+            )
         return tr(text)
     if still:
         head = "${name} got this lead: of the ${n} partners that could take it, ${facts}."
@@ -156,7 +169,11 @@ def nobody(decided: Decided, catalogue: Catalogue) -> str:
             break
         before = left
     n, left_out = decided.row.candidates, len(decided.stopped_at("excluded"))
-    start = ntr("Nobody could take this lead: of ${n} partner location", "Nobody could take this lead: of ${n} partner locations", n)
+    start = ntr(
+        "Nobody could take this lead: of ${n} partner location",
+        "Nobody could take this lead: of ${n} partner locations",
+        n,
+    )
     if left_out and left_out == n:
         return tr(_("Nobody could take this lead: every partner had it already."))
     if gate is None:
@@ -186,8 +203,6 @@ def _day(text: Any) -> str:
 
 
 def _territories(facts: Mapping[str, Any], key: str) -> str:
-    from portal.leads import words
-
     parts = []
     for one in facts[key][:4]:
         match one["kind"]:
@@ -202,9 +217,11 @@ def _territories(facts: Mapping[str, Any], key: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def gate_line(outcome: GateOutcome, candidate: Candidate, decided: Decided, catalogue: Catalogue) -> tuple[str, str]:
+def gate_line(
+    outcome: GateOutcome, candidate: Candidate, decided: Decided, catalogue: Catalogue
+) -> tuple[str, str]:
     """(short verdict, facts) of one gate for one candidate."""
-    facts: Mapping[str, Any] = outcome.facts  # type: ignore[assignment]
+    facts: Mapping[str, Any] = outcome.facts
     say = _SAY[outcome.gate]
     return say(outcome.passed, facts, decided, catalogue)
 
@@ -223,12 +240,19 @@ def _say_territory(ok: bool, facts: Mapping[str, Any], d: Decided, c: Catalogue)
         text = ", ".join(part for part in (_territories(facts, "covering"), far) if part)
         return tr(_("Covers ${place}", mapping={"place": place})), text
     declared = _territories(facts, "declared")
-    where = tr(_("its territory: ${where}", mapping={"where": declared})) if declared else tr(_("no territory is declared"))
+    where = (
+        tr(_("its territory: ${where}", mapping={"where": declared}))
+        if declared
+        else tr(_("no territory is declared"))
+    )
     return tr(_("Does not cover ${place}", mapping={"place": place})), where
 
 
 def _missing(one: Mapping[str, Any], c: Catalogue) -> str:
-    values = {"what": c.programme_names([one["programme"]]), "line": c.line_names([one["product_line"]] if one["product_line"] else [])}
+    values = {
+        "what": c.programme_names([one["programme"]]),
+        "line": c.line_names([one["product_line"]] if one["product_line"] else []),
+    }
     match one["reason"]:
         case "expired":
             return tr(_("${what} ended ${day}", mapping=values | {"day": _day(one["expires"])}))
@@ -253,7 +277,9 @@ def _say_authorised(ok: bool, facts: Mapping[str, Any], d: Decided, c: Catalogue
 
 
 def _say_capacity(ok: bool, facts: Mapping[str, Any], d: Decided, c: Catalogue) -> tuple[str, str]:
-    text = tr(_("${load} of ${capacity} open leads", mapping={"load": facts["load"], "capacity": facts["capacity"]}))
+    text = tr(
+        _("${load} of ${capacity} open leads", mapping={"load": facts["load"], "capacity": facts["capacity"]})
+    )
     return (tr(_("Free")), text) if ok else (tr(_("At capacity")), text)
 
 
@@ -273,7 +299,9 @@ def _say_excludes(ok: bool, facts: Mapping[str, Any], d: Decided, c: Catalogue) 
 def _say_requires(ok: bool, facts: Mapping[str, Any], d: Decided, c: Catalogue) -> tuple[str, str]:
     if ok:
         return tr(_("Meets what rules require")), ""
-    return tr(_("Misses what a rule requires")), tr(_("row ${rows}", mapping={"rows": ", ".join(facts["unmet"])}))
+    return tr(_("Misses what a rule requires")), tr(
+        _("row ${rows}", mapping={"rows": ", ".join(facts["unmet"])})
+    )
 
 
 _SAY = {

@@ -1,54 +1,29 @@
 """The decision page: who got a lead and why, and why not another partner. A partner sees its own line only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 
-from portal.companies.pages import TOP_ID
 from portal.companies.queries import vendor_id
 from portal.errors import NotFound
 from portal.leads import queries as leads
 from portal.leads import telling as lead_telling
 from portal.leads import waybill
 from portal.leads.queries import Catalogue, Seen
-from portal.routing import queries, telling
+from portal.routing import asking, queries, telling
+from portal.routing.asking import Asked
 from portal.routing.queries import Decided
 from portal.web.formatting import fmt
 from portal.web.i18n import _, ntr, tr
 from portal.web.parts import Pin, Tab
-from portal.web.tables import BadParameter
 from rules import ALL_GATES, Candidate, distance_m
 
 PAGE = 50
 MOST_PINS = 120
 RING_KM = 50
-TABS = ("could", "short", "refused")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The address of this page: which decision, tab, gate, page, and whom the reader asked about."""
-
-    number: str
-    decision: int
-    current: bool
-    tab: str
-    gate: str | None
-    page: int
-    why: int | None
-    q: str
-
-    def url(self, **changes: Any) -> str:
-        """This page with changes; what is empty is left out."""
-        values: dict[str, Any] = {} if self.current else {"decision": self.decision}
-        values |= {"tab": self.tab if self.tab != "could" else None, "gate": self.gate} | changes
-        query = urlencode({k: v for k, v in values.items() if v})
-        return f"/leads/{self.number}/decision" + (f"?{query}" if query else "")
 
 
 def decision_page(request: Request) -> Response:
@@ -59,36 +34,18 @@ def decision_page(request: Request) -> Response:
         return _own_line(request, seen, catalogue)
     all_of_them = queries.decisions_of(request.db, seen.id)
     if not all_of_them:
-        return render_to_response("routing/none.jinja2", {"number": seen.number, "w": _strip(request, seen)}, request=request)
-    asked = _asked(request, seen.number, all_of_them[0].id)
+        return render_to_response(
+            "routing/none.jinja2", {"number": seen.number, "w": _strip(request, seen)}, request=request
+        )
+    asked = asking.read(request, seen.number, all_of_them[0].id)
     decided = queries.load(request.db, seen.id, asked.decision)
     if decided is None:
         raise NotFound
-    return render_to_response("routing/decision.jinja2", _page(request, seen, asked, decided, all_of_them, catalogue), request=request)
-
-
-def _asked(request: Request, number: str, newest: int) -> Asked:
-    get = request.GET
-    tab = get.get("tab") or "could"
-    if tab not in TABS:
-        raise BadParameter("tab", tab, "choose one of: " + ", ".join(TABS))
-    gate = get.get("gate") or None
-    if gate is not None and gate not in (*ALL_GATES, "excluded"):
-        raise BadParameter("gate", gate, "choose one of: " + ", ".join((*ALL_GATES, "excluded")))
-    decision = _whole(get, "decision") or newest
-    q = (get.get("q") or "").strip()
-    if len(q) > 200 or "\x00" in q:
-        raise BadParameter("q", q.replace("\x00", ""), "give a name of at most 200 characters")
-    return Asked(number, decision, decision == newest, tab, gate, _whole(get, "page") or 1, _whole(get, "why"), q)
-
-
-def _whole(get: Any, key: str) -> int | None:
-    text = (get.get(key) or "").strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= TOP_ID):
-        raise BadParameter(key, text, "give a whole number")
-    return int(text)
+    return render_to_response(
+        "routing/decision.jinja2",
+        _page(request, seen, asked, decided, all_of_them, catalogue),
+        request=request,
+    )
 
 
 def _strip(request: Request, seen: Seen) -> Any:
@@ -97,7 +54,7 @@ def _strip(request: Request, seen: Seen) -> Any:
     assert seen.lead is not None
     account, _contact = leads.customer(session, seen.lead)
     vendor = vendor_id(session)
-    names = leads.company_names(session, [vendor, seen.offer and seen.offer["company_id"]])
+    names = leads.company_names(session, [vendor, seen.offer["company_id"] if seen.offer else None])
     partner = names.get(seen.offer["company_id"], "") if seen.offer else ""
     return waybill.vendor_waybill(seen, account["name"] if account else "", partner, names[vendor], may)
 
@@ -106,16 +63,20 @@ def _page(
     request: Request, seen: Seen, asked: Asked, decided: Decided, all_of_them: Any, catalogue: Catalogue
 ) -> dict[str, Any]:
     short = queries.near_misses(decided)
-    still = bool(decided.offer and decided.offer["state"] in ("offered", "accepted") and not decided.offer["ended_at"])
+    still = bool(
+        decided.offer and decided.offer["state"] in ("offered", "accepted") and not decided.offer["ended_at"]
+    )
     refused = [i for i, gate in decided.gates.items() if gate and (asked.gate is None or gate == asked.gate)]
-    why = _why_not(request, asked, decided, catalogue)
+    why = asking.why_not(request, asked, decided, catalogue)
     values = {
         "number": seen.number,
         "w": _strip(request, seen),
         "can_route": _can_route(request, seen),
         "sentence": telling.sentence(decided, catalogue, still),
         "decided": decided,
-        "gates": telling.funnel(decided, lambda gate: asked.url(tab="refused", gate=gate) + "#candidates", catalogue),
+        "gates": telling.funnel(
+            decided, lambda gate: asked.url(tab="refused", gate=gate) + "#candidates", catalogue
+        ),
         "pins": _pins(decided, asked, short),
         "ring": RING_KM,
         "tabs": _tabs(asked, decided, short),
@@ -125,7 +86,12 @@ def _page(
         "why": why,
         "others": _earlier(asked, all_of_them),
         "gate_words": telling.REFUSED,
-        "title_funnel": tr(_("From ${a} to ${b}", mapping={"a": fmt.num(decided.row.candidates), "b": fmt.num(decided.row.eligible)})),
+        "title_funnel": tr(
+            _(
+                "From ${a} to ${b}",
+                mapping={"a": fmt.num(decided.row.candidates), "b": fmt.num(decided.row.eligible)},
+            )
+        ),
     }
     return values | _rows(request, asked, decided, catalogue, short, refused)
 
@@ -144,7 +110,15 @@ def _tabs(asked: Asked, decided: Decided, short: Mapping[int, str]) -> list[Tab]
         ("short", tr(_("One gate short")), len(short)),
         ("refused", tr(_("Refused")), refused),
     )
-    return [Tab(label, asked.url(tab=key if key != "could" else None, gate=None) + "#candidates", asked.tab == key, n) for key, label, n in items]
+    return [
+        Tab(
+            label,
+            asked.url(tab=key if key != "could" else None, gate=None) + "#candidates",
+            asked.tab == key,
+            n,
+        )
+        for key, label, n in items
+    ]
 
 
 def _earlier(asked: Asked, all_of_them: Any) -> list[Tab]:
@@ -152,16 +126,27 @@ def _earlier(asked: Asked, all_of_them: Any) -> list[Tab]:
     if len(all_of_them) < 2:
         return []
     base = f"/leads/{asked.number}/decision?decision="
-    return [Tab(fmt.when_text(one.as_of), f"{base}{one.id}", one.id == asked.decision) for one in reversed(all_of_them)]
+    return [
+        Tab(fmt.when_text(one.as_of), f"{base}{one.id}", one.id == asked.decision)
+        for one in reversed(all_of_them)
+    ]
 
 
 def _rows(
-    request: Request, asked: Asked, decided: Decided, catalogue: Catalogue, short: Mapping[int, str], refused: list[int]
+    request: Request,
+    asked: Asked,
+    decided: Decided,
+    catalogue: Catalogue,
+    short: Mapping[int, str],
+    refused: list[int],
 ) -> dict[str, Any]:
     """The table of the open tab."""
     if asked.tab == "could":
         towns = queries.towns(request.db, (int(entry["id"]) for entry in decided.row.top))
-        rows = [_ranked_row(decided, entry, rank, towns, catalogue) for rank, entry in enumerate(decided.row.top, 1)]
+        rows = [
+            _ranked_row(decided, entry, rank, towns, catalogue)
+            for rank, entry in enumerate(decided.row.top, 1)
+        ]
         return {"rows": rows, "more": decided.row.eligible - len(rows), "pages": None}
     ids = list(short) if asked.tab == "short" else refused
     ids.sort(key=lambda i: (-_order(decided.gates[i]), _far(decided, decided.candidate(i)), i))
@@ -196,11 +181,9 @@ def _far(decided: Decided, candidate: Candidate | None) -> int:
     return 1 << 40 if metres is None else metres
 
 
-def _name(candidate: Candidate | None) -> str:
-    return candidate.name if candidate else tr(_("no longer there"))
-
-
-def _ranked_row(decided: Decided, entry: Any, rank: int, towns: Mapping[int, str], catalogue: Catalogue) -> dict[str, Any]:
+def _ranked_row(
+    decided: Decided, entry: Any, rank: int, towns: Mapping[int, str], catalogue: Catalogue
+) -> dict[str, Any]:
     candidate = decided.candidate(int(entry["id"]))
     level = catalogue.level(candidate.level if candidate else None)
     first = decided.row.top[0]
@@ -208,7 +191,7 @@ def _ranked_row(decided: Decided, entry: Any, rank: int, towns: Mapping[int, str
     return {
         "id": int(entry["id"]),
         "rank": rank,
-        "name": _name(candidate),
+        "name": telling.name_of(candidate),
         "town": towns.get(int(entry["id"]), ""),
         "outcome": "chosen" if rank == 1 else "ranked",
         "level": level,
@@ -219,12 +202,14 @@ def _ranked_row(decided: Decided, entry: Any, rank: int, towns: Mapping[int, str
     }
 
 
-def _refused_row(decided: Decided, location_id: int, towns: Mapping[int, str], catalogue: Catalogue, asked: Asked) -> dict[str, Any]:
+def _refused_row(
+    decided: Decided, location_id: int, towns: Mapping[int, str], catalogue: Catalogue, asked: Asked
+) -> dict[str, Any]:
     candidate, gate = decided.candidate(location_id), decided.gates[location_id]
     metres = _metres(decided, candidate)
     return {
         "id": location_id,
-        "name": _name(candidate),
+        "name": telling.name_of(candidate),
         "town": towns.get(location_id, ""),
         "outcome": "excluded" if gate == "excluded" else "short" if asked.tab == "short" else "refused",
         "level": catalogue.level(candidate.level if candidate else None),
@@ -247,73 +232,14 @@ def _pins(decided: Decided, asked: Asked, short: Mapping[int, str]) -> list[Pin]
             url = asked.url(why=candidate.id) + "#why"
             pins.append(Pin(candidate.lat, candidate.lon, kind, candidate.name, str(rank), url, rank <= 9))
     others = [c for c in (decided.candidate(i) for i, gate in decided.gates.items() if gate) if c is not None]
-    near = sorted((c for c in others if c.lat is not None and c.lon is not None), key=lambda c: (_far(decided, c), c.id))
+    near = sorted(
+        (c for c in others if c.lat is not None and c.lon is not None), key=lambda c: (_far(decided, c), c.id)
+    )
     for candidate in near[:MOST_PINS]:
         kind = "short" if candidate.id in short else "refused"
         assert candidate.lat is not None and candidate.lon is not None
         pins.append(Pin(candidate.lat, candidate.lon, kind, candidate.name, "", None, kind == "short"))
     return pins
-
-
-def _why_not(request: Request, asked: Asked, decided: Decided, catalogue: Catalogue) -> dict[str, Any]:
-    """The answer about one partner: its gates with facts, and where it would stand."""
-    names = sorted({c.name for c in decided.today.snapshot.candidates if c.id in decided.gates})[:1000]
-    found = queries.named(decided, asked.q) if asked.q else []
-    candidate = decided.candidate(asked.why) if asked.why else None
-    if asked.why and (candidate is None or candidate.id not in decided.gates):
-        raise NotFound
-    if candidate is None and len(found) == 1:
-        candidate = found[0]
-    base: dict[str, Any] = {"names": names, "choose": [], "missing": bool(asked.q) and not found, "told": None}
-    if candidate is None:
-        towns = queries.towns(request.db, (c.id for c in found[:20]))
-        base["choose"] = [(c.name, towns.get(c.id, ""), asked.url(why=c.id) + "#why") for c in found[:20]]
-        return base
-    explanation = queries.explained(decided, candidate.id)
-    if explanation is None:
-        raise NotFound
-    gate = decided.gates[candidate.id]
-    lines = [(one.gate, one.passed, *telling.gate_line(one, candidate, decided, catalogue)) for one in explanation.gates]
-    base["told"] = {
-        "candidate": candidate,
-        "title": _why_title(decided, candidate, gate, lines),
-        "lines": [line for line in lines if line[0] not in ("excludes", "requires") or not line[1]],
-        "standing": explanation.standing,
-        "terms": telling.terms(explanation.standing.ranked.terms),
-        "would": _would(decided, candidate, explanation, gate),
-        "differs": gate != (explanation.first_failing or "") and gate != "excluded",
-    }
-    return base
-
-
-def _why_title(decided: Decided, candidate: Candidate, gate: str, lines: Any) -> str:
-    values = {"name": candidate.name}
-    if gate == "excluded":
-        return tr(_("${name} was left out: it had this lead already.", mapping=values))
-    if gate:
-        facts = next((f"{short}: {text}" if text else short for name, _ok, short, text in lines if name == gate), "")
-        line = tr(_("${name} was refused: ${why}.", mapping=values | {"why": tr(telling.REFUSED[gate])}))
-        return f"{line} {facts}." if facts and not next(ok for name, ok, *_ in lines if name == gate) else line
-    if candidate.id == decided.row.chosen_location_id:
-        return tr(_("${name} was chosen.", mapping=values))
-    return tr(_("${name} could take it, and ranked lower.", mapping=values))
-
-
-def _would(decided: Decided, candidate: Candidate, explanation: Any, gate: str) -> str:
-    """What it scored, or would have scored had it passed."""
-    standing = explanation.standing
-    score, behind = telling.points(standing.ranked.score), telling.points(standing.behind)
-    first = decided.candidate(decided.row.chosen_location_id) if decided.row.chosen_location_id else None
-    if candidate.id == decided.row.chosen_location_id:
-        return tr(_("It scored ${score}, more than anybody else.", mapping={"score": score}))
-    values = {"score": score, "behind": behind, "first": _name(first), "rank": standing.rank}
-    if not standing.hypothetical and not gate:
-        return tr(_("It scored ${score}, ${behind} behind ${first}.", mapping=values))
-    if first is None:
-        return tr(_("It would have scored ${score} and got the lead.", mapping=values))
-    if standing.rank == 1:
-        return tr(_("It would have scored ${score} and come first, before ${first}.", mapping=values))
-    return tr(_("It would have scored ${score} and come in place ${rank}, ${behind} behind ${first}.", mapping=values))
 
 
 def _own_line(request: Request, seen: Seen, catalogue: Catalogue) -> Response:
@@ -350,7 +276,9 @@ def _own_sentence(why: Mapping[str, Any], catalogue: Catalogue) -> str:
     facts = telling.praise(why.get("distance_m"), catalogue.level(why.get("level")))
     if n == 1:
         return tr(_("You were offered this lead: no other partner could take it."))
-    text = "You were offered this lead: of the ${n} partners that could take it, yours scored highest; ${facts}."
+    text = (
+        "You were offered this lead: of the ${n} partners that could take it, yours scored highest; ${facts}."
+    )
     return ntr(text, text, n, facts=facts)
 
 

@@ -42,14 +42,28 @@ def frame(values: dict[str, Any]) -> dict[str, Any]:
             first = tr(_("the first by ${when}", mapping={"when": fmt.when_text(needs[0].until)}))
             title = f"{title}, {first}"
     today = f"{fmt.long_day(fmt.today)}, {fmt.time_text(fmt.now)}"
-    return {"actions": [], "cards": [], "wide": None, "nothing": ""} | values | {"title": title, "today": today, "needs": needs}
+    return (
+        {"actions": [], "cards": [], "wide": None, "nothing": ""}
+        | values
+        | {"title": title, "today": today, "needs": needs}
+    )
 
 
 def primary(need: Need) -> Need:
     """The same row with the filled button: one per page, at the most urgent thing."""
     a = need.action
     action = Action(a.label, a.url, a.method, True, a.danger, a.icon, a.fields, a.reasons)
-    return Need(need.title, need.cause, need.icon, need.tone, action, need.url, need.worth, need.until, need.until_word)
+    return Need(
+        need.title,
+        need.cause,
+        need.icon,
+        need.tone,
+        action,
+        need.url,
+        need.worth,
+        need.until,
+        need.until_word,
+    )
 
 
 def end_of(day: Any) -> datetime:
@@ -86,6 +100,7 @@ def _waiting(row: Row) -> Need:
         return Need(f"{number} {row['title']}", cause, "copy", "warn", action, f"/leads/{number}", worth)
     action = Action(tr(_("Assign or re-route")), f"/leads/{number}#assign", "get")
     why, _cure = words.queue_reason(row["assignment_reason"])
+    why += " " + tr(_("Received ${at}.", mapping={"at": fmt.when_text(row["received_at"])}))
     return Need(f"{number} {row['title']}", why, "route-off", "bad", action, f"/leads/{number}", worth)
 
 
@@ -97,15 +112,37 @@ def _lapsing(row: Row) -> Need:
         cause = _("${partner} opened it ${at} and has not answered.", mapping=values)
     action = Action(tr(_("Look at it")), f"/leads/{number}", "get")
     worth = money(row["amount"], row["currency"])
-    return Need(f"{number} {row['title']}", tr(cause), "clock", "warn", action, f"/leads/{number}", worth, row["deadline_at"])
+    return Need(
+        f"{number} {row['title']}",
+        tr(cause),
+        "clock",
+        "warn",
+        action,
+        f"/leads/{number}",
+        worth,
+        row["deadline_at"],
+    )
 
 
 def _certificate(row: Row) -> Need:
     name = row["programme_name"] or row["programme"]
     title = tr(_("${what} of ${who} lapses", mapping={"what": name, "who": row["name"]}))
-    cause = ntr("It was asked for in ${n} offer of the last 90 days.", "It was asked for in ${n} offers of the last 90 days.", row["leads"])
+    cause = ntr(
+        "It was asked for in ${n} offer of the last 90 days.",
+        "It was asked for in ${n} offers of the last 90 days.",
+        row["leads"],
+    )
     url = f"/partners/{row['company_id']}"
-    return Need(title, cause, "certificate", "warn", Action(tr(_("Look at it")), url, "get"), url, "", end_of(row["expires"]))
+    return Need(
+        title,
+        cause,
+        "certificate",
+        "warn",
+        Action(tr(_("Look at it")), url, "get"),
+        url,
+        "",
+        end_of(row["expires"]),
+    )
 
 
 def _overdue(row: Row) -> Need:
@@ -115,7 +152,16 @@ def _overdue(row: Row) -> Need:
     action = Action(tr(_("Look at it")), f"/leads/{number}", "get")
     worth = money(row["amount"], row["currency"])
     until = end_of(row["next_step_on"])
-    return Need(f"{number} {row['title']}", cause, "calendar-event", "neutral", action, f"/leads/{number}", worth, until)
+    return Need(
+        f"{number} {row['title']}",
+        cause,
+        "calendar-event",
+        "neutral",
+        action,
+        f"/leads/{number}",
+        worth,
+        until,
+    )
 
 
 def accept_card(request: Request) -> dict[str, Any] | None:
@@ -138,7 +184,13 @@ def accept_card(request: Request) -> dict[str, Any] | None:
         promise, tr(_("promise ${n} h", mapping={"n": fmt.num(round(promise, 1), 0 if promise == int(promise) else 1)})),
         (tr(_("Partner")), tr(_("median")), tr(_("slowest tenth"))),
     )  # fmt: skip
-    return {"title": tr(_("Time to accept")), "finding": finding, "chart": chart, "url": "/partners", "label": tr(_("All partners"))}
+    return {
+        "title": tr(_("Time to accept")),
+        "finding": finding,
+        "chart": chart,
+        "url": "/partners",
+        "label": tr(_("All partners")),
+    }
 
 
 def won_card(request: Request) -> dict[str, Any] | None:
@@ -154,7 +206,13 @@ def won_card(request: Request) -> dict[str, Any] | None:
         less = _("${n} % less than in the 90 days before", mapping={"n": -change})
         finding += ", " + tr(more if change >= 0 else less)
     items = [
-        charts.Bar(region_name(r.region), r.now / 1000, r.before / 1000, fmt.num(round(r.now / 1000)), fmt.num(round(r.before / 1000)))
+        charts.Bar(
+            region_name(r.region),
+            r.now / 1000,
+            r.before / 1000 if before else None,
+            fmt.num(round(r.now / 1000)),
+            fmt.num(round(r.before / 1000)),
+        )
         for r in rows
     ]
     chart = charts.bars(
@@ -162,7 +220,13 @@ def won_card(request: Request) -> dict[str, Any] | None:
         unit=tr(_("${currency} thousand", mapping={"currency": currency})), label_room=120,
     )  # fmt: skip
     label = ntr("${n} won lead", "${n} won leads", n)
-    return {"title": tr(_("Won by region")), "finding": finding + ".", "chart": chart, "url": "/leads?stage=won", "label": label}
+    return {
+        "title": tr(_("Won by region")),
+        "finding": finding + ".",
+        "chart": chart,
+        "url": "/leads?stage=won",
+        "label": label,
+    }
 
 
 def coverage_card(request: Request) -> dict[str, Any] | None:
@@ -183,7 +247,14 @@ def coverage_card(request: Request) -> dict[str, Any] | None:
     elif none:
         finding += " " + ntr("Nobody in ${n} region.", "Nobody in ${n} regions.", len(none))
     rows = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
-    return {"title": tr(_("Coverage")), "finding": finding, "map": drawn, "rows": rows, "url": "/partners", "label": tr(_("All partners"))}
+    return {
+        "title": tr(_("Coverage")),
+        "finding": finding,
+        "map": drawn,
+        "rows": rows,
+        "url": "/partners",
+        "label": tr(_("All partners")),
+    }
 
 
 def weeks_card(request: Request) -> dict[str, Any] | None:
@@ -201,8 +272,19 @@ def weeks_card(request: Request) -> dict[str, Any] | None:
         ],
         tr(_("Week from")), width=640, height=180,
     )  # fmt: skip
-    finding = tr(_("${received} received and ${won} won in 13 weeks.", mapping={"received": fmt.num(received), "won": fmt.num(won)}))
-    return {"title": tr(_("Leads by week")), "finding": finding, "chart": chart, "url": "/leads", "label": tr(_("All leads"))}
+    finding = tr(
+        _(
+            "${received} received and ${won} won in 13 weeks.",
+            mapping={"received": fmt.num(received), "won": fmt.num(won)},
+        )
+    )
+    return {
+        "title": tr(_("Leads by week")),
+        "finding": finding,
+        "chart": chart,
+        "url": "/leads",
+        "label": tr(_("All leads")),
+    }
 
 
 def includeme(config: Any) -> None:

@@ -43,7 +43,9 @@ def _offer(row: Row, catalogue: queries.Catalogue) -> Need:
     why = telling.why_you(brief.get("why") or {}, catalogue)
     action = Action(tr(_("Answer")), f"/leads/{number}", "get")
     title = f"{number} {brief['title']}"
-    return Need(title, why, "send", "info", action, f"/leads/{number}", band(brief.get("band")), row["deadline_at"])
+    return Need(
+        title, why, "send", "info", action, f"/leads/{number}", band(brief.get("band")), row["deadline_at"]
+    )
 
 
 def _end_of(day: date) -> datetime:
@@ -56,14 +58,36 @@ def _step(row: Row) -> Need:
     cause = f"{row['number']} {row['title']}"
     worth = money(row["amount"], row["currency"])
     action = Action(tr(_("Open it")), url, "get")
-    return Need(row["next_step"], cause, "calendar-event", "warn" if late else "neutral", action, url, worth, _end_of(row["next_step_on"]))
+    return Need(
+        row["next_step"],
+        cause,
+        "calendar-event",
+        "warn" if late else "neutral",
+        action,
+        url,
+        worth,
+        _end_of(row["next_step_on"]),
+    )
 
 
 def _certificate(row: Row) -> Need:
     name = row["programme_name"] or row["programme"]
     title = tr(_("Your certification ${what} lapses", mapping={"what": name}))
-    cause = ntr("It was asked for in ${n} offer of the last 90 days.", "It was asked for in ${n} offers of the last 90 days.", row["leads"])
-    return Need(title, cause, "certificate", "warn", Action(tr(_("Look at it")), "/company", "get"), "/company", "", _end_of(row["expires"]))
+    cause = ntr(
+        "It was asked for in ${n} offer of the last 90 days.",
+        "It was asked for in ${n} offers of the last 90 days.",
+        row["leads"],
+    )
+    return Need(
+        title,
+        cause,
+        "certificate",
+        "warn",
+        Action(tr(_("Look at it")), "/company", "get"),
+        "/company",
+        "",
+        _end_of(row["expires"]),
+    )
 
 
 def _team(row: Row) -> list[Need]:
@@ -71,10 +95,18 @@ def _team(row: Row) -> list[Need]:
     if not row["agreed"]:
         cause = tr(_("Without it your company is offered nothing."))
         action = Action(tr(_("Read and accept")), "/company/agreement", "get")
-        needs.append(Need(tr(_("The agreement waits for you")), cause, "file-text", "bad", action, "/company/agreement"))
+        needs.append(
+            Need(
+                tr(_("The agreement waits for you")), cause, "file-text", "bad", action, "/company/agreement"
+            )
+        )
     if row["invited"]:
         names = ", ".join(row["invited"][:3])
-        title = ntr("${n} invited person has not come yet", "${n} invited people have not come yet", len(row["invited"]))
+        title = ntr(
+            "${n} invited person has not come yet",
+            "${n} invited people have not come yet",
+            len(row["invited"]),
+        )
         action = Action(tr(_("People")), "/company/people", "get")
         needs.append(Need(title, names, "user", "neutral", action, "/company/people"))
     return needs
@@ -96,8 +128,18 @@ def pipeline_card(request: Request) -> dict[str, Any] | None:
         items.append(charts.Bar(label, value / 1000, None, fmt.num(round(value / 1000))))
     head = (tr(_("Stage, leads")), tr(_("Worth, thousand")), "")
     chart = charts.bars(tr(_("Pipeline by stage")), items, head, unit=tr(_("worth, thousand")))
-    finding = ntr("${n} open lead", "${n} open leads", n) + ", " + tr(_("worth ${sum}.", mapping={"sum": fmt.num(round(worth))}))
-    return {"title": tr(_("Our pipeline")), "finding": finding, "chart": chart, "url": "/leads", "label": tr(_("Our leads"))}
+    finding = (
+        ntr("${n} open lead", "${n} open leads", n)
+        + ", "
+        + tr(_("worth ${sum}.", mapping={"sum": fmt.num(round(worth))}))
+    )
+    return {
+        "title": tr(_("Our pipeline")),
+        "finding": finding,
+        "chart": chart,
+        "url": "/leads",
+        "label": tr(_("Our leads")),
+    }
 
 
 def answer_card(request: Request) -> dict[str, Any] | None:
@@ -113,4 +155,10 @@ def answer_card(request: Request) -> dict[str, Any] | None:
         )
         if part
     )
-    return {"title": tr(_("Our answer time")), "finding": finding, "chart": found["chart"], "url": "/offers?tab=missed", "label": found["count"]}
+    return {
+        "title": tr(_("Our answer time")),
+        "finding": finding,
+        "chart": found["chart"],
+        "url": "/offers?tab=missed",
+        "label": found["count"],
+    }

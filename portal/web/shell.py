@@ -149,7 +149,9 @@ def negotiate(request: Request) -> str:
 
 def includeme(config: Any) -> None:
     """Frame, zone and language of every request."""
-    config.add_settings({"jinja2.newstyle": True})  # _('... %(name)s', name=x) escapes x and needs no format call
+    config.add_settings(
+        {"jinja2.newstyle": True}
+    )  # _('... %(name)s', name=x) escapes x and needs no format call
     config.add_request_method(_frame, "shell", reify=True)
     config.add_request_method(time_zone, "time_zone", property=True)
     config.set_locale_negotiator(negotiate)

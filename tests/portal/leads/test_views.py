@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from tests.portal.leads.test_flow import given, intake, lead_of, offers_of, run
+from tests.portal.leads.test_flow import intake, lead_of, offers_of, run
 from tests.portal.pages import said
 from tests.portal.visitors import visitor
 from tests.world import ALPENHYDRO, DANUBIA, TRAUN, World
@@ -13,7 +13,16 @@ from tests.world import ALPENHYDRO, DANUBIA, TRAUN, World
 MANAGER, SALES_REP = "ingrid@halden.example", "tomas@halden.example"
 KATRIN, LUKAS, EVA = "katrin@danubia.example", "lukas@danubia.example", "sales@traun.example"
 # What no partner may read before it accepts, nor after it has handed back.
-SECRETS = ("Lenau Papier", "Eva Lenau", "eva@lenau.example", "+43 732 1", "Hafenstrasse", "84,000", "84000", "0660")
+SECRETS = (
+    "Lenau Papier",
+    "Eva Lenau",
+    "eva@lenau.example",
+    "+43 732 1",
+    "Hafenstrasse",
+    "84,000",
+    "84000",
+    "0660",
+)
 
 
 @pytest.fixture
@@ -44,14 +53,18 @@ def accept(world: World, lead: Any, email: str = KATRIN) -> TestApp:
     return app
 
 
-@pytest.mark.parametrize("email", [MANAGER, SALES_REP, "anna@halden.example", "operator@halden.example", KATRIN, LUKAS])
+@pytest.mark.parametrize(
+    "email", [MANAGER, SALES_REP, "anna@halden.example", "operator@halden.example", KATRIN, LUKAS]
+)
 def test_who_may_see_the_lead_sees_it(world: World, lead: Any, email: str) -> None:
     page = visitor(world, email).get(url(lead))
     assert lead.number in page.text and "Danubia Technik" in page.text
 
 
 @pytest.mark.parametrize("email", [EVA, "sales@alpenhydro.example"])
-def test_a_foreign_lead_and_an_unknown_one_are_the_same_to_a_partner(world: World, lead: Any, email: str) -> None:
+def test_a_foreign_lead_and_an_unknown_one_are_the_same_to_a_partner(
+    world: World, lead: Any, email: str
+) -> None:
     app = visitor(world, email)
     foreign, unknown = app.get(url(lead), status=404), app.get("/leads/L-99999", status=404)
     assert said(foreign) == said(unknown)
@@ -69,16 +82,22 @@ def test_only_managers_have_the_queue(world: World) -> None:
     visitor(world, SALES_REP).get("/leads/queue", status=404)
 
 
-def test_nothing_of_the_customer_before_acceptance_all_after_nothing_after_hand_back(world: World, lead: Any) -> None:
+def test_nothing_of_the_customer_before_acceptance_all_after_nothing_after_hand_back(
+    world: World, lead: Any
+) -> None:
     app = visitor(world, KATRIN)
     pages = ("/", "/offers", "/leads", url(lead), url(lead, "/decision"))
     before = [app.get(path).text for path in pages]
     assert not [(path, s) for path, text in zip(pages, before, strict=True) for s in SECRETS if s in text]
-    assert "EUR\u00a050,000 to 100,000" in before[3] and "4020 Linz" in before[3] and "Pump service" in before[3]
+    assert (
+        "EUR\u00a050,000 to 100,000" in before[3] and "4020 Linz" in before[3] and "Pump service" in before[3]
+    )
 
     accept(world, lead)
     after = app.get(url(lead)).text
-    assert not [s for s in ("Lenau Papier", "Eva Lenau", "+43 732 1", "Hafenstrasse", "84,000") if s not in after]
+    assert not [
+        s for s in ("Lenau Papier", "Eva Lenau", "+43 732 1", "Hafenstrasse", "84,000") if s not in after
+    ]
     assert "0660" not in after  # the raw request stays the vendor's
 
     page = app.get(url(lead))
@@ -158,9 +177,17 @@ def test_the_holder_moves_it_on_to_won(world: World, lead: Any) -> None:
     assert "Next step, Mon 30 Nov: Call Eva" in app.get(url(lead)).text
     for stage in ("working", "qualified", "proposed"):
         post(app, page, url(lead, "/stage"), {"to": stage}, status=303)
-    wrong = post(app, page, url(lead, "/stage"), {"to": "won", "won_amount": "much", "won_on": ""}, status=422)
+    wrong = post(
+        app, page, url(lead, "/stage"), {"to": "won", "won_amount": "much", "won_on": ""}, status=422
+    )
     assert 'value="much"' in wrong.text and "25,000.50" in wrong.text
-    post(app, page, url(lead, "/stage"), {"to": "won", "won_amount": "83,500", "won_on": "2026-11-23"}, status=303)
+    post(
+        app,
+        page,
+        url(lead, "/stage"),
+        {"to": "won", "won_amount": "83,500", "won_on": "2026-11-23"},
+        status=303,
+    )
     found = lead_of(world, lead.lead_id)
     assert (found.stage, float(found.won_amount)) == ("won", 83500.0)
     assert "Won: EUR\u00a083,500 on 23 Nov." in app.get(url(lead)).text
@@ -206,11 +233,11 @@ def test_a_sales_rep_sees_but_does_not_assign(world: World, lead: Any) -> None:
 def test_editing_keeps_what_was_typed_and_changes_only_own_fields(world: World, lead: Any) -> None:
     app = visitor(world, MANAGER)
     page = app.get(url(lead, "/edit"))
-    form = page.forms[[k for k, f in page.forms.items() if f.action == url(lead, "/edit")][0]]
+    form = page.forms[next(k for k, f in page.forms.items() if f.action == url(lead, "/edit"))]
     form["title"], form["amount"] = "", "12000"
     again = form.submit(status=422)
     assert 'value="12000"' in again.text
-    form = page.forms[[k for k, f in page.forms.items() if f.action == url(lead, "/edit")][0]]
+    form = page.forms[next(k for k, f in page.forms.items() if f.action == url(lead, "/edit"))]
     form["title"], form["amount"] = "Pumps for the mill", "12,000"
     form.submit(status=303)
     found = lead_of(world, lead.lead_id)
@@ -246,6 +273,3 @@ def test_words_typed_by_people_are_never_markup(world: World) -> None:
         for path in (url(got), "/leads", "/", "/offers" if email == KATRIN else "/leads/queue"):
             text = visitor(world, email).get(path).text
             assert "<script>alert(1)" not in text and "<b>x</b>" not in text
-
-
-assert given

@@ -30,7 +30,9 @@ def counted(app: Any) -> Iterator[list[str]]:
 
 def several(world: World, n: int, first: int = 0) -> list[Any]:
     return [
-        intake(world, contact={"name": f"B{i}", "email": f"b{i}@x.example"}, account={"name": f"Customer {i}"})
+        intake(
+            world, contact={"name": f"B{i}", "email": f"b{i}@x.example"}, account={"name": f"Customer {i}"}
+        )
         for i in range(first, first + n)
     ]
 
@@ -38,7 +40,10 @@ def several(world: World, n: int, first: int = 0) -> list[Any]:
 @pytest.mark.parametrize(
     ("email", "paths"),
     [
-        (MANAGER, ("/", "/leads", "/leads?q=cust&sort=-worth&assignment=offered", "/leads/queue", "/leads/new")),
+        (
+            MANAGER,
+            ("/", "/leads", "/leads?q=cust&sort=-worth&assignment=offered", "/leads/queue", "/leads/new"),
+        ),
         (SALES_REP, ("/", "/leads", "/leads/new")),
         ("anna@halden.example", ("/", "/leads")),
         ("operator@halden.example", ("/", "/leads/queue")),
@@ -132,7 +137,12 @@ def test_a_new_lead_by_form_is_offered_and_told(world: World) -> None:
     assert "Braun Molkerei" in done.text and "Enns" in done.text
     twice = post(app, page, "/leads/new", fields, status=303).follow()
     assert "same request" in twice.text
-    nobody = post(app, page, "/leads/new", {**fields, "email": "x@y.example", "country": "FI", "city": "Oulu", "postal": ""})
+    nobody = post(
+        app,
+        page,
+        "/leads/new",
+        {**fields, "email": "x@y.example", "country": "FI", "city": "Oulu", "postal": ""},
+    )
     assert "territory covers the place" in nobody.follow().text
 
 

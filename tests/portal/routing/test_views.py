@@ -16,7 +16,9 @@ def lead(world: World) -> Any:
     """Offered to Danubia Technik; Alpenhydro's certificate had ended."""
     with world.system() as session:
         company = {"c": world.company(ALPENHYDRO)}
-        session.execute(text("update certifications set expires = '2026-10-31' where company_id = :c"), company)
+        session.execute(
+            text("update certifications set expires = '2026-10-31' where company_id = :c"), company
+        )
     return intake(world)
 
 
@@ -62,7 +64,10 @@ def test_earlier_decisions_stay_readable(world: World, lead: Any) -> None:
     post(app, app.get("/offers"), f"/offers/{offer.id}/decline", {"reason": "too_far"}, status=303)
     run(world)
     latest = page(world, lead)
-    assert "1 had it already" in latest and "Traun Pumpenservice got this lead: it was the only partner" in latest
+    assert (
+        "1 had it already" in latest
+        and "Traun Pumpenservice got this lead: it was the only partner" in latest
+    )
     earlier = page(world, lead, f"?decision={offer.decision_id}")
     assert "Danubia Technik was offered this lead" in earlier
     assert "left out: it had this lead already" in page(world, lead, "?q=danubia")
@@ -73,7 +78,9 @@ def test_nobody_could_take_it(world: World) -> None:
     assert "Nobody could take this lead: of 3 partner locations, 3 work elsewhere." in page(world, got)
 
 
-@pytest.mark.parametrize("query", ["?decision=x", "?tab=x", "?gate=x", "?page=-1", "?why=99999999999999999999", "?q=%00"])
+@pytest.mark.parametrize(
+    "query", ["?decision=x", "?tab=x", "?gate=x", "?page=-1", "?why=99999999999999999999", "?q=%00"]
+)
 def test_addresses_that_cannot_be(world: World, lead: Any, query: str) -> None:
     visitor(world, MANAGER).get(f"/leads/{lead.number}/decision{query}", status=400)
 
