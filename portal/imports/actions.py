@@ -74,7 +74,10 @@ EXPORTS: dict[str, str] = {
 
 @dataclass(slots=True)
 class Report:
-    """Counts of a run; `duplicates` of the new ones wait for a person; `wrong_rows` are (original columns, reason) in the order of the file."""
+    """Counts of a run; `duplicates` of the new ones wait for a person.
+
+    `wrong_rows` are (original columns, reason) in the order of the file.
+    """
 
     import_id: int
     new: int = 0
