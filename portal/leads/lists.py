@@ -1,8 +1,11 @@
 """The list of leads: all of them for the vendor, one's own for a partner. Limited first, named after."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
@@ -10,8 +13,9 @@ from sqlalchemy import func, select
 
 from portal.accounts.models import Account
 from portal.db import PortalSession
+from portal.errors import NotFound
 from portal.leads import queries, waybill, words
-from portal.leads.models import Lead
+from portal.leads.models import Lead, Offer
 from portal.leads.queries import Catalogue
 from portal.sharing.models import Share
 from portal.web.i18n import _, tr
@@ -20,6 +24,7 @@ from portal.web.status import status_label
 from portal.web.tables import Column, Listing, ListSpec, apply, count, csv_response
 
 MOST_CHOICES = 60
+NUMBER = re.compile(r"L-[0-9]{1,18}")
 
 
 class AnyOf:
@@ -78,7 +83,13 @@ def vendor_spec(session: PortalSession, catalogue: Catalogue) -> ListSpec:
 
 
 def leads(request: Request) -> Response:
-    """GET /leads."""
+    """GET /leads. The number of one lead typed into the search opens it."""
+    number = (request.GET.get("q") or "").strip().upper()
+    if len(request.GET) == 1 and NUMBER.fullmatch(number):
+        with suppress(NotFound):
+            return HTTPSeeOther(request.route_path("lead", number=queries.find(request.db, number).number))
+    if request.GET.get("export") and not request.may("lead.export"):
+        raise NotFound
     return _vendors(request) if request.ctx.kind == "vendor" else _partners(request)
 
 
@@ -122,6 +133,10 @@ def _worth(row: Any) -> str:
 def partner_spec(catalogue: Catalogue) -> ListSpec:
     """A partner's columns; filter and order are on the share, so that the page is cut before anything is joined."""
     choices = [(state, status_label(axis_of(state), state)) for state in SHARE_STATES]
+    title = select(Lead.title).where(Lead.id == Share.subject_id).scalar_subquery()
+    shown = select(func.max(Offer.lead_number + " " + Offer.brief["title"].astext)).where(
+        Offer.lead_id == Share.subject_id, Offer.company_id == Share.company_id
+    )
     return ListSpec(
         [
             Column("number", _("Lead"), own=True),
@@ -136,7 +151,8 @@ def partner_spec(catalogue: Catalogue) -> ListSpec:
             Column("next_step_on", _("By"), "date"),
             Column("at", _("Since"), "when", expr=Share.at, sort=True, filter="date"),
         ],
-        default_sort="-at", tiebreak=Share.subject_id.desc(), name="my-leads", keep=("tab",),
+        default_sort="-at", search=[title, shown.scalar_subquery()],
+        search_label=_("Number or title"), tiebreak=Share.subject_id.desc(), name="my-leads", keep=("tab",),
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Asked:
     def url(self, **changes: Any) -> str:
         """This page with changes; what is empty is left out."""
         values: dict[str, Any] = {} if self.current else {"decision": self.decision}
-        values |= {"tab": self.tab if self.tab != "could" else None, "gate": self.gate} | changes
+        values |= {"tab": self.tab, "gate": self.gate} | changes
         query = urlencode({k: v for k, v in values.items() if v})
         return f"/leads/{self.number}/decision" + (f"?{query}" if query else "")
 

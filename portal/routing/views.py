@@ -1,6 +1,7 @@
 """The decision page: who got a lead and why, and why not another partner. A partner sees its own line only."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyramid.renderers import render_to_response
@@ -62,6 +63,8 @@ def _strip(request: Request, seen: Seen) -> Any:
 def _page(
     request: Request, seen: Seen, asked: Asked, decided: Decided, all_of_them: Any, catalogue: Catalogue
 ) -> dict[str, Any]:
+    if not decided.row.eligible and "tab" not in request.GET:
+        asked = replace(asked, tab="refused")
     short = queries.near_misses(decided)
     still = bool(
         decided.offer and decided.offer["state"] in ("offered", "accepted") and not decided.offer["ended_at"]
@@ -113,7 +116,7 @@ def _tabs(asked: Asked, decided: Decided, short: Mapping[int, str]) -> list[Tab]
     return [
         Tab(
             label,
-            asked.url(tab=key if key != "could" else None, gate=None) + "#candidates",
+            asked.url(tab=key, gate=None) + "#candidates",
             asked.tab == key,
             n,
         )

@@ -88,6 +88,21 @@ def test_search_by_customer_and_export(world: World) -> None:
     assert sheet.content_type == "text/csv" and sheet.body.decode("utf-8-sig").count("\n") == 2
 
 
+def test_a_number_in_the_search_opens_the_lead(world: World) -> None:
+    (got,) = several(world, 1)
+    for email in (MANAGER, KATRIN):
+        answer = visitor(world, email).get(f"/leads?q={got.number.lower()}", status=303)
+        assert answer.location.endswith(f"/leads/{got.number}")
+    assert visitor(world, "sales@alpenhydro.example").get(f"/leads?q={got.number}").status_int == 200
+
+
+def test_a_partner_searches_its_own_leads(world: World) -> None:
+    got = intake(world, title="Dosing skid")
+    app = accept(world, got)
+    assert got.number in app.get("/leads?q=dosing").text
+    assert got.number not in app.get("/leads?q=compressor").text
+
+
 def test_an_address_that_cannot_be_is_a_clean_400(world: World) -> None:
     app = visitor(world, MANAGER)
     for path in ("/leads?sort=evil", "/leads?worth.from=x", "/leads?stage=nonsense"):
