@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from babel import Locale
+
 from portal.web.formatting import Formatter
 from portal.web.i18n import _
 from rules import minor_per_major
@@ -46,12 +48,20 @@ def facts(
         (_("Certifications"), ", ".join(brief.get("certifications") or ())),
         (_("Worth"), worth(band, fmt) if band else None),
         (_("Industry"), brief.get("industry")),
-        (_("Language"), brief.get("language")),
+        (_("Language"), language(brief.get("language"), fmt.locale)),
         (_("Start"), fmt.long_day(date.fromisoformat(start)) if start else None),
         (_("Preferred hours"), brief.get("hours")),
         (_("Files"), str(brief["files"]) if brief.get("files") else None),
     )
     return [(tr(label), " ".join(str(value).split())) for label, value in rows if value]
+
+
+def language(code: str | None, reader: str) -> str | None:
+    """A language's name as the reader calls it; an unknown code reads as itself."""
+    if not code:
+        return None
+    name = Locale.parse(reader.replace("-", "_")).languages.get(code.lower(), code)
+    return name[:1].upper() + name[1:]
 
 
 def worth(band: Mapping[str, Any], fmt: Formatter) -> str:

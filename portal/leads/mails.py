@@ -122,12 +122,19 @@ def recipients(session: PortalSession, offer: Row[Any]) -> list[Reader]:
     """Sales and administrators of the company who serve the offer's location."""
     rows = session.execute(RECIPIENTS, {"company": offer.company_id, "location": offer.location_id})
     now = session.context.now
-    return [
-        Reader(
-            row.id, row.email, row.name, Formatter(now, row.time_zone, row.language), localizer(row.language)
-        )
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        language = written_language(row.language)
+        fmt = Formatter(now, row.time_zone, language)
+        found.append(Reader(row.id, row.email, row.name, fmt, localizer(language)))
+    return found
+
+
+def written_language(language: str) -> str:
+    """`language` where there are translations of it, else English: words and dates in one language."""
+    return (
+        language if (LOCALE / language.replace("-", "_") / "LC_MESSAGES" / "interline.mo").exists() else "en"
+    )
 
 
 def link_token(settings: Settings, item_id: int, email: str) -> str:
