@@ -19,7 +19,7 @@ def test_tab_leads_over_the_skip_link_to_accept(walk, stage: Stage) -> None:
     assert page.evaluate("document.activeElement.id") == "main"
     for _ in range(30):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent").strip() == "Accept":
+        if page.evaluate("document.activeElement.textContent").strip() == "Accept lead":
             break
     page.keyboard.press("Enter")
     page.wait_for_selector("#flash .alert")

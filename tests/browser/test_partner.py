@@ -30,7 +30,7 @@ def test_sales_accepts_and_works_a_lead(walk, stage: Stage, width: int) -> None:
     hidden = (made.customer, "Eva Lenau", "lenau.example", "Hafenstraße", "84,0")
     whole = page.content()
     assert not [secret for secret in hidden if secret in whole], "withheld until accepted"
-    w.press("Accept")
+    w.press("Accept lead")
     assert f"You accepted {made.number}" in w.flash()
     assert not [secret for secret in hidden if secret not in page.content()], "open after accepting"
     assert "0660" not in page.content(), "the raw request stays with the vendor"

@@ -101,4 +101,6 @@ def violations(page: Any) -> list[tuple[str, str]]:
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, options=RULES).response["violations"]
+    # axe leaves style="" behind; htmx would copy it into the next page, which the CSP forbids.
+    page.evaluate("document.querySelectorAll('[style=\"\"]').forEach(node => node.removeAttribute('style'))")
     return [(v["id"], v["nodes"][0]["html"][:160]) for v in found]
