@@ -47,7 +47,6 @@ def main(settings: Settings | None = None) -> Router:
     config.include("portal.companies")
     config.include("portal.partners")
     config.include("portal.leads")
-    config.include("portal.routing")
     config.include("portal.imports")
     config.include("portal.connections")  # OAuth tokens, OpenAPI
     if chosen.is_local:

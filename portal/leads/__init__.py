@@ -11,3 +11,4 @@ def includeme(config: Any) -> None:
     config.include("portal.leads.inbox")
     config.include("portal.leads.link")  # the page behind a mail's link
     config.include("portal.leads.views")
+    config.include("portal.leads.decision.views")

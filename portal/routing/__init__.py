@@ -1,8 +1,1 @@
-"""Routing: snapshots, decisions, and the page that explains them."""
-
-from typing import Any
-
-
-def includeme(config: Any) -> None:
-    """The decision page."""
-    config.include("portal.routing.views")
+"""Routing: rule sets, snapshots of the directory, decisions and the counters they lock. It has no pages."""

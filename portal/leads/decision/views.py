@@ -13,10 +13,10 @@ from portal.errors import NotFound
 from portal.leads import queries as leads
 from portal.leads import telling as lead_telling
 from portal.leads import waybill
+from portal.leads.decision import asking, queries, telling
+from portal.leads.decision.asking import Asked
+from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue, Seen
-from portal.routing import asking, queries, telling
-from portal.routing.asking import Asked
-from portal.routing.queries import Decided
 from portal.web.formatting import fmt
 from portal.web.i18n import _, ntr, tr
 from portal.web.parts import Pin, Tab
@@ -36,14 +36,14 @@ def decision_page(request: Request) -> Response:
     all_of_them = queries.decisions_of(request.db, seen.id)
     if not all_of_them:
         return render_to_response(
-            "routing/none.jinja2", {"number": seen.number, "w": _strip(request, seen)}, request=request
+            "decision/none.jinja2", {"number": seen.number, "w": _strip(request, seen)}, request=request
         )
     asked = asking.read(request, seen.number, all_of_them[0].id)
     decided = queries.load(request.db, seen.id, asked.decision)
     if decided is None:
         raise NotFound
     return render_to_response(
-        "routing/decision.jinja2",
+        "decision/decision.jinja2",
         _page(request, seen, asked, decided, all_of_them, catalogue),
         request=request,
     )
@@ -269,7 +269,7 @@ def _own_line(request: Request, seen: Seen, catalogue: Catalogue) -> Response:
         "why": why,
         "catalogue": catalogue,
     }
-    return render_to_response("routing/own_line.jinja2", values, request=request)
+    return render_to_response("decision/own_line.jinja2", values, request=request)
 
 
 def _own_sentence(why: Mapping[str, Any], catalogue: Catalogue) -> str:

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from portal.leads import words
+from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue
-from portal.routing.queries import Decided
 from portal.web.formatting import fmt
 from portal.web.i18n import _, ntr, tr
 from portal.web.parts import Gate, Term
