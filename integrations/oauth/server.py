@@ -109,7 +109,7 @@ class _Request(OAuth2Request):  # type: ignore[misc]
 
     @property
     def form(self) -> dict[str, str]:
-        return self.payload.data  # type: ignore[no-any-return]
+        return self.payload.data
 
 
 class _Grant(ClientCredentialsGrant):  # type: ignore[misc]

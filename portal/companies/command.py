@@ -11,6 +11,7 @@ from portal.db import make_engine, transaction
 from portal.errors import Refusal
 from portal.security import signin
 from portal.security.context import Acting
+from portal.security.passwords import password_fault
 from portal.settings import load
 
 
@@ -34,7 +35,7 @@ def add(
     """Give the person with EMAIL a role, and a link by mail (or a password) to sign in with."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     if password is not None:
-        fault = signin.password_fault(password, email, name)
+        fault = password_fault(password, email, name)
         if fault:
             raise click.ClickException(f"Password: {fault}")
     wanted = [role for given in roles for role in given.replace(",", " ").split()]

@@ -22,12 +22,6 @@ PLAIN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
-def _text(longest: int, shortest: int = 0) -> Any:
-    return Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest, pattern=PLAIN)
-    ]
-
-
 def _in_range(value: Any) -> Any:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ValueError(f"Use a year from {FIRST_YEAR} to {LAST_YEAR}")
@@ -46,8 +40,10 @@ def _subdivision(value: str) -> str:
     return value
 
 
-Line = _text(200, 1)
-Word = _text(100, 1)
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=PLAIN)]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=PLAIN)]
+Letter = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100_000, pattern=PLAIN)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), AfterValidator(_country)]
 Subdivision = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$"), AfterValidator(_subdivision)
@@ -126,7 +122,7 @@ class LeadIn(Model):
     )
     amount: Money | None = None
     language: Language | None = Field(None, description="Language the customer wants to be served in.")
-    need: _text(500) | None = Field(None, description="One line for partners; no personal data.")  # type: ignore[valid-type]
+    need: Sentence | None = Field(None, description="One line for partners; no personal data.")
     title: Line | None = None
     start_on: Day | None = None
     source: Word | None = Field(None, examples=["website"])
@@ -134,7 +130,7 @@ class LeadIn(Model):
     hours: Word | None = Field(None, description="When the customer wants to be reached.")
     legal_basis: Word | None = Field(None, examples=["consent"])
     received_at: Moment | None = None
-    message: _text(100_000) | None = Field(None, description="The customer's words; kept 30 days.")  # type: ignore[valid-type]
+    message: Letter | None = Field(None, description="The customer's words; kept 30 days.")
 
 
 class LeadReceipt(Model):

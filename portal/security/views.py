@@ -10,6 +10,7 @@ from pyramid.response import Response
 
 from portal.errors import Invalid, NotFound
 from portal.security import signin
+from portal.security.passwords import PASSWORD_MAX
 from portal.security.policy import COMPANY_COOKIE, SESSION_COOKIE
 from portal.security.throttle import address_of
 from portal.web.flash import flash
@@ -18,6 +19,16 @@ from portal.web.i18n import _, tr
 
 COMPANY_COOKIE_S = 365 * 24 * 3600
 FAILED = _("E-mail or password is not right. Check both; after ten tries you have to wait.")
+ROLES = {
+    "operator": _("Operator"),
+    "channel_manager": _("Channel manager"),
+    "account_manager": _("Partner account manager"),
+    "sales_rep": _("Sales"),
+    "service_agent": _("Service"),
+    "administrator": _("Administrator"),
+    "sales": _("Sales"),
+    "service": _("Service"),
+}
 WAIT = _("Too many tries. Wait ${minutes} minutes, then try again.")
 
 
@@ -34,7 +45,7 @@ class SignIn(BaseModel):
     )
     password: str = Field(
         title=_("Password"),
-        max_length=signin.PASSWORD_MAX,
+        max_length=PASSWORD_MAX,
         json_schema_extra={"widget": "password", "attrs": {"autocomplete": "current-password"}},
     )
 
@@ -147,6 +158,18 @@ def sign_out(request: Request) -> Response:
     return response
 
 
+def me(request: Request) -> dict[str, Any]:
+    """The reader's own account."""
+    ctx = request.ctx
+    return {
+        "person": signin.me(request.db),
+        "company": ctx.company_name,
+        "roles": [ROLES.get(role, role) for role in sorted(ctx.roles)],
+        "several": ctx.companies > 1,
+        "idle_hours": signin.SESSION_IDLE_S // 3600,
+    }
+
+
 # -- which company -----------------------------------------------------------------------------------------------
 
 
@@ -243,6 +266,14 @@ def includeme(config: Configurator) -> None:
         ("choose_company", "/companies/choose", choose_company_page, choose_company, "profile.own"),
         ("welcome", "/welcome/{token}", welcome_page, welcome, "public"),
         ("forgotten", "/forgotten", forgotten_page, forgotten, "public"),
+    )
+    config.add_route("me", "/me")
+    config.add_view(
+        me,
+        route_name="me",
+        request_method="GET",
+        renderer="security/me.jinja2",
+        permission="profile.own",
     )
     for name, path, shown, done, permission in pages:
         config.add_route(name, path)

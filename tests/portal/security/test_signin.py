@@ -8,7 +8,7 @@ from sqlalchemy import text
 from webtest import TestApp
 
 from portal.errors import Conflict, Invalid
-from portal.security import signin, throttle
+from portal.security import passwords, signin, throttle
 from portal.security.context import digest
 from portal.security.views import local_path
 from tests.portal.site import site
@@ -86,7 +86,7 @@ def test_what_was_wrong_is_not_told(people: World) -> None:
 
 def test_unknown_names_cost_the_same_work(people: World) -> None:
     """Every attempt verifies one hash of the same parameters; time itself is not measured."""
-    assert not signin.HASHER.check_needs_rehash(signin.NOBODY)
+    assert not passwords.HASHER.check_needs_rehash(passwords.NOBODY)
     for email in (KATRIN, "nobody@danubia.example", "lukas@danubia.example"):
         app = site(people.database)
         with mock.patch.object(signin, "verify", wraps=signin.verify) as verify:
@@ -166,6 +166,17 @@ def sign_out(app: TestApp, **fields: str) -> None:
     assert "interline" not in app.cookies
 
 
+def test_the_own_profile_offers_to_sign_out_everywhere(people: World) -> None:
+    desk, other = site(people.database), site(people.database)
+    for app in (desk, other):
+        try_to_sign_in(app, KATRIN, PASSWORD)
+    page = desk.get("/me")
+    assert "Katrin Moser" in page.text and DANUBIA in page.text and "Sales" in page.text
+    form = next(f for f in page.forms.values() if "everywhere" in f.fields)
+    form.submit(status=302)
+    assert other.get("/me").location.startswith("http://localhost/sign-in")
+
+
 def test_forms_need_their_token(people: World) -> None:
     app = site(people.database)
     for path in ("/sign-in", "/sign-out", "/forgotten", "/welcome/x"):
@@ -221,15 +232,15 @@ def test_a_person_of_two_companies_chooses(people: World) -> None:
     ],
 )
 def test_poor_passwords_are_refused_with_the_cure(password: str) -> None:
-    fault = signin.password_fault(password, KATRIN, "Katrin Moser")
+    fault = passwords.password_fault(password, KATRIN, "Katrin Moser")
     assert fault and ("characters" in fault or "longer" in fault)
 
 
 def test_good_passwords_are_taken_however_they_are_typed() -> None:
-    assert signin.password_fault("vier Wörter ohne Sinn", KATRIN) is None
+    assert passwords.password_fault("vier Wörter ohne Sinn", KATRIN) is None
     composed, decomposed = "caf\u00e9 am Fluss", "cafe\u0301 am Fluss"
-    assert signin.verify(signin.hash_password(composed), decomposed)
-    assert not signin.verify("not a hash", composed)
+    assert passwords.verify(passwords.hash_password(composed), decomposed)
+    assert not passwords.verify("not a hash", composed)
 
 
 # -- invitations -------------------------------------------------------------------------------------------------
