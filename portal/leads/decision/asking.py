@@ -8,9 +8,9 @@ from pyramid.request import Request
 
 from portal.companies.pages import TOP_ID
 from portal.errors import NotFound
+from portal.leads.decision import queries, telling
 from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue
-from portal.routing import queries, telling
 from portal.web.i18n import _, tr
 from portal.web.tables import BadParameter
 from rules import ALL_GATES, Candidate
