@@ -56,7 +56,6 @@ class UploadForm(BaseModel):
 
     mapping: str = Field(title=_("Mapping"), description=_("How the file's columns are read."))
     file: Any = Field(
-        None,
         title=_("File"),
         description=_("CSV, JSON or a packed one (.gz), at most 8 MB."),
         json_schema_extra={"widget": "file"},

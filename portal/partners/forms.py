@@ -44,11 +44,15 @@ class OwnCompanyForm(BaseModel):
     )
 
 
-class PartnerForm(OwnCompanyForm):
-    """What the vendor may change, with the programme level."""
+class NamedForm(BaseModel):
+    """What comes first on the vendor's form of a partner."""
 
     name: str = Field(title=_("Name"), max_length=200)
     level: str | None = Field(None, title=_("Level"))
+
+
+class PartnerForm(OwnCompanyForm, NamedForm):
+    """What the vendor may change: name and programme level first, then what the company says of itself."""
 
 
 class LocationForm(BaseModel):

@@ -61,7 +61,7 @@ def page(name: str) -> HelpPage | None:
     order = re.search(r"\A<!-- order: (\d+) -->\n", text)
     text = text[order.end() :] if order else text
     title, _newline, rest = text.removeprefix("# ").partition("\n")
-    about = rest.strip().split("\n\n", 1)[0].replace("\n", " ")
+    about = rest.strip().split("\n\n", 1)[0].replace("\n", " ").replace("`", "")
     html = MarkdownIt("commonmark").enable("table").render(rest)
     body = Markup(nh3.clean(html, tags=TAGS, url_schemes={"https", "mailto"}))
     return HelpPage(name, title.strip(), about, body, int(order[1]) if order else 99)
