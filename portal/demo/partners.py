@@ -234,7 +234,7 @@ def _add_branch(chance: random.Random, draft: dict[str, Any], towns: dict[str, l
 
 def _ids(session: PortalSession) -> dict[str, int]:
     rows = session.execute(select(Company.external_key, Company.id).where(Company.kind == "partner"))
-    return {str(key): int(id_) for key, id_ in rows.tuples()}
+    return {str(row.external_key): int(row.id) for row in rows}
 
 
 # -- people --------------------------------------------------------------------------------------------------------
