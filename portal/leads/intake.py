@@ -39,6 +39,10 @@ ROUTED_BY = frozenset(
     (*PLACE, "product_lines", "certifications", "amount", "currency", "language", "industry")
 )
 
+# What a source may take away on purpose: the record's path -> the lead's column.
+ERASABLE = {name: name for name in PLAIN if name != "title"} | {f"place.{name}": name for name in PLACE}
+ERASABLE["account.industry"] = "industry"
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -297,7 +301,7 @@ def _repeat(
 
 
 def differences(known: Mapping[str, Any], given: LeadRecord) -> dict[str, Any]:
-    """Columns that `given` fills or changes; None, "" and empty lists in it mean "not said"."""
+    """Columns that `given` fills or changes; None, "" and empty lists in it mean "not said", `erase` takes away."""
     place = given.get("place") or {}
     said = {key: given.get(key) for key in PLAIN} | {key: place.get(key) for key in PLACE}
     said["industry"] = (given.get("account") or {}).get("industry")
@@ -307,6 +311,10 @@ def differences(known: Mapping[str, Any], given: LeadRecord) -> dict[str, Any]:
             continue
         if _comparable(value) != _comparable(known[column]):
             changes[column] = list(value) if isinstance(value, tuple) else value
+    for path in given.get("erase") or ():
+        column = ERASABLE.get(path)
+        if column and column not in changes and known[column]:
+            changes[column] = [] if isinstance(known[column], list) else None
     if _place_is_coarser(known, changes, place):
         for column in ("lat", "lon", "precision"):
             changes.pop(column, None)

@@ -54,6 +54,17 @@ def test_the_same_key_twice_in_one_file(world: World) -> None:
     assert (lead.amount, lead.postal) == (Decimal(84000), "4020")
 
 
+def test_an_empty_cell_never_erases_unless_the_mapping_says_so(world: World) -> None:
+    apply(world, given(external_key="A"))
+    assert apply(world, given(external_key="A", amount=None, certifications=[]))[0] == ["same"]
+    erased = given(external_key="A", amount=None, certifications=[], erase=["amount", "certifications", "id"])
+    assert apply(world, erased)[0] == ["changed"]
+    assert apply(world, erased)[0] == ["same"]
+    with world.system() as session:
+        lead = session.execute(text("select amount, certifications, postal from leads")).one()
+    assert tuple(lead) == (None, [], "4020")
+
+
 def test_the_same_request_under_another_key_waits(world: World) -> None:
     results, importer = apply(world, given(external_key="A"), given(external_key="B"))
     assert results == ["new", "new"]
