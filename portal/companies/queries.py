@@ -12,7 +12,10 @@ from portal.errors import NotFound
 
 def vendor_id(session: PortalSession) -> int:
     """The vendor of this realm; NotFound on a database that has none yet."""
-    key = ("vendor", session.context.realm_id)
+    ctx = session.context
+    if ctx.kind == "vendor" and ctx.company_id is not None:
+        return ctx.company_id
+    key = ("vendor", ctx.realm_id)
     if key not in session.info:
         query = select(Company.id).where(
             Company.kind == "vendor", Company.realm_id == session.context.realm_id

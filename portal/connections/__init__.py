@@ -6,5 +6,4 @@ from typing import Any
 def includeme(config: Any) -> None:
     """Tokens and the document; the endpoints themselves are declared by the rooms (portal/leads/api.py)."""
     config.include("portal.connections.oauth")
-    config.include("portal.leads.api")
     config.include("portal.connections.openapi")

@@ -9,6 +9,7 @@ def includeme(config: Any) -> None:
     config.include("portal.leads.queue")
     config.include("portal.leads.intake_views")
     config.include("portal.leads.inbox")
+    config.include("portal.leads.api")
     config.include("portal.leads.link")  # the page behind a mail's link
     config.include("portal.leads.views")
     config.include("portal.leads.decision.views")

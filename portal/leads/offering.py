@@ -18,7 +18,7 @@ from portal.events.models import Event, WorkItem
 from portal.events.work import item_row, wake_after_commit
 from portal.leads.models import Offer
 from portal.routing import actions as routing
-from portal.routing.snapshot import Plan, plan
+from portal.routing.snapshot import NoRuleSet, Plan, plan
 from rules import Calendar, Candidate, Place, Ranked, Request, RuleSet, amount_band, deadline, minor_per_major
 
 # Reasons that speak for the whole company, not for the location that gave them.
@@ -73,8 +73,16 @@ def route(
         return None
     if not fresh and _has_open_offer(session, lead_id):
         return None
-    excluded = frozenset() if fresh else refusers(session, lead_id)
     ctx, vendor = session.context, lead["company_id"]
+    try:
+        plan(session)
+    except NoRuleSet:
+        # Nothing is lost: it waits unrouted, in the queue, and is looked at again every minute.
+        _wait(session, lead_id, "no_rule_set")
+        if before:
+            put(session, Event, *before)
+        return None
+    excluded = frozenset() if fresh else refusers(session, lead_id)
     chosen = routing.decide(session, request_of(lead, ctx.now, excluded), "lead", vendor)
     if chosen.first is None or chosen.candidate is None:
         _unroutable(session, lead, chosen, bool(excluded), before)
@@ -82,6 +90,15 @@ def route(
     why = why_line(chosen)
     return make_offer(
         session, lead, chosen.plan, chosen.candidate, chosen.first, chosen.decision_id, why, before=before
+    )
+
+
+def _wait(session: PortalSession, lead_id: int, reason: str) -> None:
+    session.execute(
+        text("""
+            update leads set assignment = 'unrouted', assignment_reason = :reason, updated_at = :now where id = :id
+        """),
+        {"reason": reason, "now": session.context.now, "id": lead_id},
     )
 
 

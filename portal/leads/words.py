@@ -39,6 +39,7 @@ QUEUE = {
         _("Every partner that could take it has said no or let it lapse."),
         _("Assign it by hand, or re-route it when somebody is free again."),
     ),
+    "no_rule_set": (_("No rule set is published."), _("Publish a rule set; then it is routed by itself.")),
     "nobody_active": (_("No active partner."), _("Activate a partner, then re-route.")),
     "nobody_agreement": (
         _("No partner has accepted the agreement."),

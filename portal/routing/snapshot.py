@@ -23,6 +23,10 @@ from rules import Certification as HeldCertification
 from rules import Territory as Area
 
 
+class NoRuleSet(Conflict):
+    """Nothing can be decided yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A rule set over a snapshot, ready to decide."""

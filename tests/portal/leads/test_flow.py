@@ -67,7 +67,11 @@ def run(world: World, now: Any = None) -> None:
         session.execute(text("delete from work_items where kind = 'offer.mail'"))
 
 
-SELLER = {DANUBIA: "katrin@danubia.example", TRAUN: "sales@traun.example", ALPENHYDRO: "sales@alpenhydro.example"}
+SELLER = {
+    DANUBIA: "katrin@danubia.example",
+    TRAUN: "sales@traun.example",
+    ALPENHYDRO: "sales@alpenhydro.example",
+}
 
 
 def name_of(world: World, company_id: int) -> str:
@@ -82,10 +86,18 @@ def test_new_lead_is_offered_to_the_best_and_explained(world: World) -> None:
     assert offer.deadline_at > world.now and offer.cap_at >= offer.deadline_at
     assert loads(world)[world.location(DANUBIA)] == 1
     with world.system() as session:
-        decision = session.execute(text("select * from decisions where id = :d"), {"d": offer.decision_id}).one()
+        decision = session.execute(
+            text("select * from decisions where id = :d"), {"d": offer.decision_id}
+        ).one()
         kinds = set(session.scalars(text("select kind from work_items")))
-        types = list(session.scalars(text("select type from events where subject_id = :i order by id"), {"i": lead.id}))
-    assert decision.eligible == 3 and decision.candidates == 3 and decision.chosen_location_id == offer.location_id
+        types = list(
+            session.scalars(text("select type from events where subject_id = :i order by id"), {"i": lead.id})
+        )
+    assert (
+        decision.eligible == 3
+        and decision.candidates == 3
+        and decision.chosen_location_id == offer.location_id
+    )
     assert "Lenau" not in str(decision.request) and "eva@" not in str(decision.request)
     assert kinds == {"offer.mail", "offer.expire"}
     assert types == ["lead.received", "lead.decided", "lead.offered"]
@@ -99,13 +111,19 @@ def test_before_acceptance_a_partner_reads_the_offer_view_only(world: World) -> 
         assert session.execute(text("select count(*) from texts")).scalar() == 0
         (offer,) = session.execute(text("select * from offers")).all()
         assert offer.brief["band"] == {"low": 50000, "high": 100000, "currency": "EUR"}
-        assert offer.brief["postal"] == "4020" and "Lenau" not in str(offer.brief) and "84" not in str(offer.brief["band"])
+        assert (
+            offer.brief["postal"] == "4020"
+            and "Lenau" not in str(offer.brief)
+            and "84" not in str(offer.brief["band"])
+        )
         actions.accept(session, offer.id)
     with world.acting(SELLER[DANUBIA]) as session:
         lead = session.execute(text("select * from leads")).one()
         assert lead.id == got.lead_id and lead.assignment == "held" and lead.amount == 84000
         assert session.execute(text("select name from contacts")).scalar() == "Eva Lenau"
-        assert session.execute(text("select count(*) from texts")).scalar() == 0, "raw words stay with the vendor"
+        assert session.execute(text("select count(*) from texts")).scalar() == 0, (
+            "raw words stay with the vendor"
+        )
     with world.acting(SELLER[TRAUN]) as session:
         for table in ("leads", "contacts", "accounts", "offers", "shares", "events", "decisions"):
             assert session.execute(text(f"select count(*) from {table}")).scalar() == 0, table
@@ -158,7 +176,10 @@ def test_only_one_person_takes_it_and_no_other_company_can(world: World) -> None
         actions.accept(session, offer.id)
     with world.acting(SELLER[DANUBIA]) as session:
         actions.accept(session, offer.id)
-    with pytest.raises(Conflict, match="already been accepted"), world.acting("lukas@danubia.example") as session:
+    with (
+        pytest.raises(Conflict, match="already been accepted"),
+        world.acting("lukas@danubia.example") as session,
+    ):
         actions.accept(session, offer.id)
     lead = lead_of(world, got.lead_id)
     assert lead.holder_person_id == world.people[SELLER[DANUBIA]]
@@ -268,3 +289,16 @@ def test_assigning_by_hand_needs_a_free_lead(world: World) -> None:
     assert offer.company_id == world.company(TRAUN)
     with pytest.raises(Conflict), world.acting("ingrid@halden.example") as session:
         actions.assign(session, got.lead_id, world.location(DANUBIA), "again")
+
+
+def test_without_a_rule_set_a_lead_waits_and_is_not_lost(world: World) -> None:
+    with world.system() as session:
+        session.execute(text("update rule_sets set state = 'retired'"))
+    got = intake(world)
+    lead = lead_of(world, got.lead_id)
+    assert (got.outcome, lead.assignment, lead.assignment_reason) == ("new", "unrouted", "no_rule_set")
+    with world.system() as session:
+        session.execute(text("update rule_sets set state = 'published'"))
+    with world.acting("ingrid@halden.example") as session:
+        actions.reroute(session, got.lead_id)
+    assert lead_of(world, got.lead_id).assignment == "offered"
