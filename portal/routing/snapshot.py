@@ -83,7 +83,7 @@ def published(session: PortalSession, subject_type: str = "lead") -> RuleSetRow:
         )
     ).first()
     if found is None:
-        raise Conflict(
+        raise NoRuleSet(
             "No rule set is published, so nothing can be routed. Publish one first.", "no_rule_set"
         )
     return found
