@@ -12,7 +12,7 @@ from portal.demo.towns import COUNTRIES, Town, load, pick, slug
 WEEKDAYS = (20, 19, 19, 18, 15, 5, 4)
 HOURS = (1, 1, 0, 0, 1, 3, 8, 12, 14, 13, 11, 9, 10, 11, 10, 9, 7, 5, 4, 4, 3, 3, 2, 1)
 TWICE = 0.016  # share that asks again under another key
-NOWHERE = 0.012  # share from places that no partner covers
+NOWHERE = 0.007  # share from places that no partner covers
 HOME, FRESH = "Linz", 9
 WARSAW = Town("PL", "PL-14", "Warszawa", "00-001", 52.2297, 21.0122, 1_700_000)
 OSLO = Town("NO", "NO-03", "Oslo", "0150", 59.9139, 10.7522, 700_000)
@@ -31,7 +31,8 @@ def requests(count: int, start: datetime, end: datetime, seed: int) -> list[Requ
         if number > count - FRESH:
             # The last ones come in the last hours, near the personas' company, so that its inbox is not empty.
             moment = end - timedelta(minutes=20 * (count - number) + 7)
-            found.append((moment, _request(chance, near, number, moment)))
+            wish = WISHES[(count - number) * 2 % len(WISHES)]
+            found.append((moment, _request(chance, near, number, moment, wish)))
             continue
         recent = [old for old in found[-200:] if moment - old[0] < timedelta(days=12)]
         if recent and chance.random() < TWICE:
@@ -64,11 +65,13 @@ def _town(chance: random.Random, towns: dict[str, list[Town]]) -> Town:
     return pick(chance, towns[code])
 
 
-def _request(chance: random.Random, town: Town, number: int, moment: datetime) -> dict[str, Any]:
+def _request(
+    chance: random.Random, town: Town, number: int, moment: datetime, wish: Wish | None = None
+) -> dict[str, Any]:
     """A request as a wire hands it to intake (portal.leads.intake.LeadRecord)."""
     country = COUNTRIES.get(town.country, COUNTRIES["DE"])
     language = town.language
-    wish = chance.choices(WISHES, [wish.often for wish in WISHES])[0]
+    wish = wish or chance.choices(WISHES, [wish.often for wish in WISHES])[0]
     industry = chance.choice(list(CUSTOMERS[language]))
     surname = chance.choice(LAST[language])
     name = chance.choice(CUSTOMERS[language][industry]).format(t=town.city, s=surname)

@@ -82,6 +82,7 @@ class Life:
         self.ahead: list[tuple[datetime, int, Step]] = []
         self.order = count()
         self.system: Any = None
+        self.planned: set[int] = set()
 
     def at(self, moment: datetime, step: Step) -> None:
         """Play `step` at `moment`; what lies beyond the end never happens."""
@@ -237,14 +238,16 @@ class Life:
 
     # -- after acceptance ------------------------------------------------------------------------------------------
 
-    def _later(self, now: datetime, company: int, step: Step, share: float = 1.0) -> None:
-        """Some days later by the partner's pace, in daytime."""
+    def _later(self, now: datetime, company: int, step: Step, share: float = 1.0) -> datetime:
+        """Play `step` some days later by the partner's pace, in daytime; when."""
         days = self.habits[company].days * share * self.chance.lognormvariate(0, 0.6)
         moment = now + timedelta(days=days)
         if moment.weekday() >= 5:
             moment += timedelta(days=7 - moment.weekday())
         hour = moment.hour if 6 <= moment.hour <= 16 else self.chance.randint(7, 15)
-        self.at(max(now + timedelta(minutes=20), moment.replace(hour=hour)), step)
+        moment = max(now + timedelta(minutes=20), moment.replace(hour=hour))
+        self.at(moment, step)
+        return moment
 
     def _move(self, now: datetime, lead_id: int, company: int, to: str, **given: Any) -> None:
         """Move the stage as the holder; Conflict, and so the end of this thread, when it holds the lead no more."""
@@ -264,16 +267,17 @@ class Life:
             self._move(now, lead_id, company, "invalid", reason=reason)
         else:
             self._move(now, lead_id, company, "working")
-            self._words(now, lead_id)
-            self._later(now, company, lambda at: self._qualify(at, lead_id, company), 1.4)
+            then = self._later(now, company, lambda at: self._qualify(at, lead_id, company), 1.4)
+            self._words(now, lead_id, then, 0.4)
 
-    def _words(self, now: datetime, lead_id: int) -> None:
-        """A next step, notes, now and then a word of the vendor."""
+    def _words(self, now: datetime, lead_id: int, then: datetime, plans: float) -> None:
+        """A next step for when the lead moves on, notes, now and then a word of the vendor."""
         chance = self.chance
-        if chance.random() < 0.4:
-            on = (now + timedelta(days=chance.randint(1, 12))).date()
-            actions.plan_step(self.session, lead_id, chance.choice(catalogue.STEPS), on)
-        if chance.random() < 0.3:
+        if chance.random() < (plans if lead_id not in self.planned else 0.95):
+            self.planned.add(lead_id)
+            on = then.date() - timedelta(days=1 if chance.random() < 0.1 else 0)
+            actions.plan_step(self.session, lead_id, chance.choice(catalogue.STEPS), max(on, now.date()))
+        if chance.random() < 0.3 * plans / 0.4:
             note = chance.choice(catalogue.PARTNER_NOTES)
             actions.comment(self.session, lead_id, note, to_all=chance.random() < 0.6)
         if chance.random() < 0.06:
@@ -292,13 +296,13 @@ class Life:
         else:
             self._move(now, lead_id, company, "qualified")
             step = self._propose if self.chance.random() < 0.7 else self._close
-            self._later(now, company, lambda at: step(at, lead_id, company), 1.5)
+            then = self._later(now, company, lambda at: step(at, lead_id, company), 1.5)
+            self._words(now, lead_id, then, 0.1)
 
     def _propose(self, now: datetime, lead_id: int, company: int) -> None:
         self._move(now, lead_id, company, "proposed")
-        if self.chance.random() < 0.3:
-            self._words(now, lead_id)
-        self._later(now, company, lambda at: self._close(at, lead_id, company), 3.0)
+        then = self._later(now, company, lambda at: self._close(at, lead_id, company), 3.0)
+        self._words(now, lead_id, then, 0.2)
 
     def _close(self, now: datetime, lead_id: int, company: int) -> None:
         if self.chance.random() < self.habits[company].wins:
