@@ -75,6 +75,7 @@ def grant_functions() -> None:
         "client_of(bigint, bytea)",
         "open_token(bigint, bytea, bytea, text[], int)",
         "throttle(bytea, int, int)",
+        "parked_work()",
         "open_offer(bigint, bigint, timestamptz)",
         "use_link()",
         "next_directory_version(bigint)",

@@ -227,6 +227,13 @@ language sql volatile security definer set search_path = pg_catalog as $$
     returning p_limit - count
 $$;
 
+-- Parked work, for the vendor's operators: kinds and reasons, never payloads.
+create function app.parked_work() returns table (kind text, items bigint, reason text, since timestamptz)
+language sql stable security definer set search_path = pg_catalog as $$
+    select w.kind::text, count(*), max(w.last_error)::text, min(w.created_at) from public.work_items w
+    where w.state = 'parked' and w.realm_id = app.vendor_realm() group by w.kind order by w.kind
+$$;
+
 -- Acceptance: the one door by which a partner opens a subject. Only its own offer, still open, before its cap.
 create function app.open_offer(p_offer bigint, p_person bigint, p_now timestamptz) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog as $$

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from portal.companies.queries import vendor_id
-from portal.db import PortalSession, new_id, put
+from portal.db import PortalSession
 from portal.errors import Conflict, Fault, Invalid, NotFound
 from portal.events.log import record
 from portal.events.work import enqueue
@@ -19,11 +19,9 @@ from portal.leads import stages
 from portal.leads.intake import Received, receive
 from portal.leads.offering import CLOSED_STAGES, assign, lock_lead, route
 from portal.routing import actions as routing
-from portal.sharing.models import Text
+from portal.sharing.actions import MAX_TEXT, say
 
 __all__ = ["Received", "assign", "receive", "route"]
-
-MAX_TEXT = 10_000
 
 
 def accept(session: PortalSession, offer_id: int) -> int:
@@ -61,8 +59,8 @@ def decline(session: PortalSession, offer_id: int, reason: str, note: str | None
     ).first()
     if row is None:
         raise _not_open(session, offer_id)
-    data = {"offer": str(offer_id), "reason": reason} | _said(
-        session, row.lead_id, note, [vendor_id(session)]
+    data = {"offer": str(offer_id), "reason": reason} | say(
+        session, ("lead", row.lead_id), note, [vendor_id(session)]
     )
     record(session, "lead.declined", ("lead", row.lead_id), [vendor_id(session), ctx.company_id], data)
     enqueue(session, "offer.settle", {"offer": str(offer_id), "state": "declined"})
@@ -92,7 +90,7 @@ def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | Non
     _one_of("reason", reason, stages.HAND_BACK_REASONS)
     ctx = session.context
     lead = _held(session, lead_id)
-    said = _said(session, lead_id, note, [vendor_id(session)])
+    said = say(session, ("lead", lead_id), note, [vendor_id(session)])
     session.execute(
         text("update offers set ended_at = :now, ended_reason = :reason where id = :offer"),
         {"now": ctx.now, "reason": reason, "offer": lead["offer_id"]},
@@ -210,7 +208,7 @@ def move(
     _list_keys(session, lead["holder_company_id"], lead_id, to)
     audience = [vendor_id(session), lead["holder_company_id"]]
     data: dict[str, Any] = {"from": lead["stage"], "to": to, "reason": reason}
-    data |= _said(session, lead_id, note, audience)
+    data |= say(session, ("lead", lead_id), note, audience)
     record(session, "lead.moved", ("lead", lead_id), audience, data)
     if (lead["stage"] in stages.OPEN) != (to in stages.OPEN):
         change = {"location": str(lead["holder_location_id"]), "by": 1 if to in stages.OPEN else -1}
@@ -270,7 +268,7 @@ def comment(session: PortalSession, lead_id: int, body: str, *, to_all: bool) ->
     audience = [ctx.company_id or vendor_id(session)]
     if to_all:
         audience = sorted({*audience, *_in_lead(session, lead_id)})
-    said = _said(session, lead_id, body, audience)
+    said = say(session, ("lead", lead_id), body, audience)
     record(session, "lead.commented", ("lead", lead_id), audience, {**said, "to_all": to_all})
 
 
@@ -363,30 +361,6 @@ def _list_keys(session: PortalSession, company_id: int, lead_id: int, state: str
         """),
         {"state": state, "now": session.context.now, "company": company_id, "lead": lead_id},
     )
-
-
-def _said(
-    session: PortalSession, lead_id: int, body: str | None, audience: list[int | None]
-) -> dict[str, str]:
-    """Keep words as a text (they may hold personal data); the event refers to it."""
-    if not body or not body.strip():
-        return {}
-    ctx = session.context
-    company = ctx.company_id or vendor_id(session)
-    row = {
-        "id": new_id(),
-        "realm_id": ctx.realm_id,
-        "company_id": company,
-        "kind": "note",
-        "subject_type": "lead",
-        "subject_id": lead_id,
-        "person_id": ctx.person_id,
-        "body": body.strip()[:MAX_TEXT],
-        "audience": sorted({company, *(a for a in audience if a is not None)}),
-        "created_at": ctx.now,
-    }
-    put(session, Text, row)
-    return {"text": str(row["id"])}
 
 
 def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:

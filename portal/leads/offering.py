@@ -19,6 +19,7 @@ from portal.events.work import item_row, wake_after_commit
 from portal.leads.models import Offer
 from portal.routing import actions as routing
 from portal.routing.snapshot import NoRuleSet, Plan, plan
+from portal.sharing.actions import say
 from rules import Calendar, Candidate, Place, Ranked, Request, RuleSet, amount_band, deadline, minor_per_major
 
 # Reasons that speak for the whole company, not for the location that gave them.
@@ -161,7 +162,7 @@ def make_offer(
     ranked: Ranked | None,
     decision_id: int | None,
     why: dict[str, Any],
-    by_hand: str | None = None,
+    by_hand: Mapping[str, Any] | None = None,
     before: Sequence[dict[str, Any]] = (),
 ) -> int:
     """Write offer, share, events and the work that follows (mail, reminder, expiry); the place is already counted."""
@@ -198,7 +199,7 @@ def make_offer(
     put(session, Offer, offer)
     _share(session, candidate.company_id, lead_id)
     data = {"offer": str(offer_id), "company": str(candidate.company_id), "location": str(candidate.id)}
-    data |= {"until": times["deadline_at"].isoformat()} | ({"by_hand": by_hand} if by_hand else {})
+    data |= {"until": times["deadline_at"].isoformat()} | (by_hand or {})
     events = list(before)
     if decision_id is not None:
         decided = {"decision": str(decision_id), "eligible": why.get("eligible")}
@@ -329,6 +330,7 @@ def assign(session: PortalSession, lead_id: int, location_id: int, reason: str) 
     )
     ranked = next((one for one in shown.ranked if one.id == location_id), None)
     routing.reserve_by_hand(session, location_id)
+    said = say(session, ("lead", lead_id), reason, [lead["company_id"]])
     why = {"by_hand": True, "level": candidate.level, "distance_m": ranked.distance_m if ranked else None}
     session.execute(text("update leads set suspected_duplicate_of = null where id = :id"), {"id": lead_id})
-    return make_offer(session, lead, current, candidate, ranked, None, why, by_hand=reason)
+    return make_offer(session, lead, current, candidate, ranked, None, why, by_hand={"by_hand": True, **said})

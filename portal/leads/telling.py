@@ -161,7 +161,7 @@ def _offered(t: Teller, e: Event) -> Entry | list[Entry]:
     by_hand = e.data.get("by_hand")
     if by_hand:
         text = _("assigned the lead by hand to ${company}", mapping={"company": to})
-    say = until if own or not by_hand else f"{until} {by_hand}"
+    say = until if own or not by_hand else f"{until} {t.said(e)}"
     entry = Entry(e.at, t.vendor[1] if own else t.actor(e), tr(text), say, "send", "info")
     if (
         not own

@@ -19,4 +19,3 @@ def expire_texts(session: PortalSession, _item: Item) -> Effect | None:
         {"n": BATCH},
     )
     return None
-

@@ -132,7 +132,8 @@ def children(settings: Settings) -> list[Child]:
     """The processes of one machine, in the order they start."""
     python = sys.executable
     celery = [python, "-m", "celery", "-q", "-A", "portal.events.celery:celery"]
-    level = settings.log_level
+    # At info Celery tells of every wake; what work was done stands in the log of events.
+    level = "debug" if settings.log_level == "debug" else "warning"
     web = [
         *(python, "-m", "granian", "--interface", "wsgi", "--factory", "portal.supervisor.web:application"),
         *("--host", settings.bind, "--port", str(settings.port), "--http", "1", "--no-ws"),

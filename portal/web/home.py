@@ -7,6 +7,7 @@ from typing import Any
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
+from sqlalchemy import text
 
 from integrations import charts
 from portal.leads import figures, words
@@ -77,6 +78,8 @@ def vendor_page(request: Request) -> dict[str, Any]:
     if not request.may("lead.read"):
         return {"needs": []}
     needs: list[Need] = []
+    if request.may("work.read"):
+        needs += [_parked(row) for row in session.execute(PARKED)]
     if request.may("lead.queue"):
         needs += [_waiting(row) for row in figures.waiting_leads(session)]
         needs += [_certificate(row) for row in figures.lapsing_certificates(session, CERTIFICATE_DAYS)]
@@ -89,6 +92,24 @@ def vendor_page(request: Request) -> dict[str, Any]:
         "cards": [card for card in (accept_card(request), won_card(request), coverage_card(request)) if card],
         "wide": weeks_card(request),
     }
+
+
+PARKED = text("select kind, items, reason, since from app.parked_work()")
+
+
+def _parked(row: Any) -> Need:
+    """Work that failed too often and waits for an operator."""
+    what = ntr(
+        "${n} piece of work is parked: ${kind}",
+        "${n} pieces of work are parked: ${kind}",
+        row.items,
+        kind=row.kind,
+    )
+    values = {"reason": row.reason or "-", "at": fmt.when_text(row.since)}
+    cause = tr(_("${reason}. Since ${at}. Mend the cause, then run: interline work retry", mapping=values))
+    return Need(
+        what, cause, "alert-triangle", "bad", Action(tr(_("How")), "/help/operator", "get"), "/help/operator"
+    )
 
 
 def _waiting(row: Row) -> Need:
