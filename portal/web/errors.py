@@ -112,6 +112,15 @@ def http_error(error: HTTPException, request: Request) -> Response:
     return answer(request, error.status_int, error.detail or TITLES.get(error.status_int, error.title))
 
 
+def unreadable(error: UnicodeDecodeError, request: Request) -> Response:
+    """A form that is not UTF-8 is its sender's mistake; bytes that we misread ourselves are ours."""
+    try:
+        _given = request.POST
+    except UnicodeDecodeError:
+        return answer(request, 400, "The form holds characters that are not UTF-8.")
+    return unexpected(error, request)
+
+
 def database_down(error: DBAPIError, request: Request) -> Response:
     """The database cannot be reached: say so and that nothing was done."""
     if not isinstance(error, OperationalError):
@@ -136,6 +145,7 @@ def includeme(config: Configurator) -> None:
     config.add_exception_view(bad_parameter, context=BadParameter)
     config.add_exception_view(bad_csrf, context=BadCSRFToken)
     config.add_exception_view(http_error, context=HTTPException)
+    config.add_exception_view(unreadable, context=UnicodeDecodeError)
     config.add_exception_view(database_down, context=DBAPIError)
     config.add_exception_view(unexpected, context=Exception)
     config.add_notfound_view(not_found, append_slash=False)

@@ -19,20 +19,35 @@ def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Call
     https = registry.portal.site_url.startswith("https")
 
     def tween(request: Request) -> Response:
-        response = handler(request)
+        response = handler(request) if legible(request) else unreadable()
         headers = response.headers
         headers.setdefault("Content-Security-Policy", CSP.format(nonce=request.csp_nonce))
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        if not request.path_info.startswith("/static/"):
+        if not request.environ.get("PATH_INFO", "").startswith("/static/"):
             headers.setdefault("Cache-Control", "no-store")
         if https:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
 
     return tween
+
+
+def legible(request: Request) -> bool:
+    """Whether path and query are UTF-8; nothing behind this tween needs to ask again."""
+    try:
+        _read = (request.path_info, request.GET)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def unreadable() -> Response:
+    """For an address that is not UTF-8: no page can be drawn for it, since pages name their own address."""
+    message = "The address holds characters that are not UTF-8.\n"
+    return Response(message, status=400, content_type="text/plain", charset="utf-8")
 
 
 def _nonce(request: Request) -> str:

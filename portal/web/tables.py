@@ -23,6 +23,7 @@ from portal.web.i18n import tr
 from portal.web.status import choices as status_choices
 from portal.web.status import status_label
 
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)  # beyond, a zone or one day more overflows
 MAX_TEXT = 200
 """Longest search or filter text."""
 MAX_PAGE = 10_000
@@ -332,7 +333,10 @@ def _bound(column: Column, params: Any, end: str) -> date | Decimal | None:
         return None
     try:
         if column.filter == "date":
-            return date.fromisoformat(text)
+            day = date.fromisoformat(text)
+            if FIRST_DAY <= day <= LAST_DAY:
+                return day
+            raise ValueError(text)
         number = Decimal(text)
         if number.is_finite() and abs(number) < Decimal(10) ** 15:
             return number

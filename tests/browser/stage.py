@@ -84,7 +84,10 @@ class Stage:
 
     def repeat(self) -> Made:
         """A lead that may be the same request as one before."""
-        account, contact = {"name": "Papierfabrik Laakirchen"}, {"name": "Jo Rot", "email": "jo@laakirchen.example"}
+        account, contact = (
+            {"name": "Papierfabrik Laakirchen"},
+            {"name": "Jo Rot", "email": "jo@laakirchen.example"},
+        )
         self.lead(account=account, contact=contact)
         return self.lead(account=account, contact=contact)
 
@@ -133,7 +136,9 @@ def furnish(stage: Stage) -> None:
     with world.system() as session:
         session.execute(text("update location_facts set capacity = 200"))
         session.execute(
-            text("insert into passwords (person_id, realm_id, hash, changed_at) select id, 1, :hash, now() from people"),
+            text(
+                "insert into passwords (person_id, realm_id, hash, changed_at) select id, 1, :hash, now() from people"
+            ),
             {"hash": hash_password(PASSWORD)},
         )
     with world.acting(MANAGER) as session:

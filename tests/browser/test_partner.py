@@ -50,7 +50,9 @@ def test_sales_accepts_and_works_a_lead(walk, stage: Stage, width: int) -> None:
     page = w.go(f"/leads/{made.number}")
     page.locator("summary", has_text="Hand back").locator("visible=true").first.click()
     w.look("lead-handing-back")
-    w.press("Dates do not fit") if page.get_by_role("button", name="Dates do not fit").count() else w.press("No capacity")
+    w.press("Dates do not fit") if page.get_by_role("button", name="Dates do not fit").count() else w.press(
+        "No capacity"
+    )
     assert "Handed back" in w.flash()
     w.look("lead-handed-back")
     vendor = walk(width, "ingrid@halden.example")
@@ -86,7 +88,9 @@ def test_a_mail_link_answers_without_a_password(walk, stage: Stage, width: int) 
     w.go(stage.link(other))
     page.locator("summary", has_text="Decline").click()
     w.look("link-declining")
-    w.press("Too far away") if page.get_by_role("button", name="Too far away").count() else w.press("No capacity")
+    w.press("Too far away") if page.get_by_role("button", name="Too far away").count() else w.press(
+        "No capacity"
+    )
     w.look("link-declined")
     answer = page.goto("/o/" + "x" * 43)
     assert answer.status == 404

@@ -52,7 +52,9 @@ def test_a_new_lead_is_refused_then_offered_and_explained(walk, stage: Stage, wi
     page.get_by_label("E-mail").fill("no address")
     w.expected += 1
     w.press("Save and offer")
-    assert f"Spare impellers {width}" == page.get_by_label("What is it about?").input_value(), "nothing typed is lost"
+    assert f"Spare impellers {width}" == page.get_by_label("What is it about?").input_value(), (
+        "nothing typed is lost"
+    )
     assert page.locator("[aria-invalid=true]").count() >= 2
     w.look("lead-new-refused")
     page.get_by_label("E-mail").fill(f"max{width}@zipf.example")
@@ -108,7 +110,14 @@ def test_partners_and_imports(walk, stage: Stage, width: int) -> None:
     page = w.go("/partners", "partners")
     base = f"/partners/{stage.world.company(ALPENHYDRO)}"
     w.go(base, "partner")
-    for name in ("edit", "standing?to=suspended", "lines", "certifications/new", "people/new", "locations/new"):
+    for name in (
+        "edit",
+        "standing?to=suspended",
+        "lines",
+        "certifications/new",
+        "people/new",
+        "locations/new",
+    ):
         w.go(f"{base}/{name}", "partner-" + name.partition("?")[0].replace("/", "-"))
     location = f"{base}/locations/{stage.world.location(ALPENHYDRO)}"
     for name in ("", "/calendar", "/territories/new"):

@@ -13,7 +13,9 @@ THEMES = {1280: "light", 390: "dark"}
 class Walker:
     """A browser context with a person's session. `look(name)` judges the page that is open."""
 
-    def __init__(self, browser: Any, stage: Stage, width: int, email: str | None, script: bool = True) -> None:
+    def __init__(
+        self, browser: Any, stage: Stage, width: int, email: str | None, script: bool = True
+    ) -> None:
         self.stage, self.width, self.script = stage, width, script
         self.theme = THEMES[width]
         self.context = browser.new_context(
@@ -30,7 +32,9 @@ class Walker:
         self.expected = 0
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("response", lambda r: self.said.append(f"{r.status} {r.url}") if r.status >= 500 else None)
+        self.page.on(
+            "response", lambda r: self.said.append(f"{r.status} {r.url}") if r.status >= 500 else None
+        )
 
     def _hear(self, message: Any) -> None:
         # Chromium writes every refused form (409, 422) into the console; those a test causes on purpose are counted.
@@ -59,7 +63,9 @@ class Walker:
         if not self.script:
             return
         wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= self.width, f"{name}: {wide} px wide at {self.width}: {page.evaluate(WIDEST, self.width)}"
+        assert wide <= self.width, (
+            f"{name}: {wide} px wide at {self.width}: {page.evaluate(WIDEST, self.width)}"
+        )
         assert self.said == [], f"{name}: the console says {self.said}"
         assert violations(page) == [], name
         self.said.clear()
