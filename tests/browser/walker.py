@@ -99,7 +99,7 @@ class Walker:
 WIDEST = """width => [...document.querySelectorAll('main *, header *, footer *')]
     .filter(n => n.getBoundingClientRect().right > width + 1)
     .slice(0, 3).map(n => n.outerHTML.slice(0, 120))"""
-RULES = {"resultTypes": ["violations"]}
+RULES = {"resultTypes": ["violations"], "preload": False, "elementRef": False}
 
 
 def violations(page: Any) -> list[tuple[str, str]]:
