@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
+from kombu.transport import TRANSPORT_ALIASES
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
@@ -32,6 +33,8 @@ HEARTBEAT_S = 5.0
 settings = load()
 logs.configure(settings.log_level)
 celery = Celery("interline", broker=settings.celery_broker_url)
+if settings.broker_url is None:
+    TRANSPORT_ALIASES["filesystem"] = "portal.events.files:Transport"
 celery.conf.update(
     broker_transport_options=settings.broker_transport_options,
     broker_connection_retry_on_startup=True,

@@ -59,7 +59,7 @@ def ready(engine: Engine, vendor: str) -> int:
 @click.option(
     "--wrong-file",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Where wrong rows go (default: beside the file's name, in the current folder).",
+    help="Where wrong rows go (default: VAR_DIR/wrong/NAME.wrong.csv).",
 )
 @click.option("--no-route", is_flag=True, help="Leads: leave them to `interline route`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -75,7 +75,9 @@ def import_(
             report = _with_progress(engine, source, company, sources.total(source), options)
     except (Refusal, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    target = wrong_file or Path(f"{file.name.split('.')[0]}.wrong.csv")
+    # Not beside the file nor in the current folder: wrong rows hold personal data, and VAR_DIR is private.
+    target = wrong_file or load().var_dir / "wrong" / f"{file.name.split('.')[0]}.wrong.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
     written = actions.write_wrong(report, target)
     counts = {name: getattr(report, name) for name in ("new", "changed", "same", "wrong")}
     click.echo(", ".join(f"{number:,} {name}" for name, number in counts.items()))

@@ -216,10 +216,10 @@ class Formatter:
         return ntr("${n} day", "${n} days", minutes // (24 * 60))
 
     def left_text(self, until: datetime) -> str:
-        """'3 h 12 min left', or 'over since 5 min' when it has run out."""
+        """'3 h 12 min left', or 'overdue by 5 min' when it has run out."""
         rest = until - self.now
         if rest < timedelta(0):
-            return tr(_("over since ${time}", mapping={"time": self.duration(-rest)}))
+            return tr(_("overdue by ${time}", mapping={"time": self.duration(-rest)}))
         return tr(_("${time} left", mapping={"time": self.duration(rest)}))
 
     def left_tone(self, until: datetime) -> str:

@@ -40,7 +40,8 @@ def frame(values: dict[str, Any]) -> dict[str, Any]:
     if needs:
         title = ntr("${n} thing needs you", "${n} things need you", len(needs))
         if needs[0].until:
-            first = tr(_("the first by ${when}", mapping={"when": fmt.when_text(needs[0].until)}))
+            words = _("the first by ${when}") if needs[0].until > fmt.now else _("the oldest was due ${when}")
+            first = tr(words % {"when": fmt.when_text(needs[0].until)})
             title = f"{title}, {first}"
     today = f"{fmt.long_day(fmt.today)}, {fmt.time_text(fmt.now)}"
     return (
@@ -153,6 +154,8 @@ def _certificate(row: Row) -> Need:
         "It was asked for in ${n} offers of the last 90 days.",
         row["leads"],
     )
+    if not row["leads"]:
+        cause = tr(_("Nobody asked for it in the last 90 days."))
     url = f"/partners/{row['company_id']}"
     return Need(
         title,

@@ -78,6 +78,8 @@ def _certificate(row: Row) -> Need:
         "It was asked for in ${n} offers of the last 90 days.",
         row["leads"],
     )
+    if not row["leads"]:
+        cause = tr(_("Renew it in time to keep getting such leads."))
     return Need(
         title,
         cause,

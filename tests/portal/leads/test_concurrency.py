@@ -57,7 +57,9 @@ def test_the_last_place_is_given_once_and_every_lead_is_somewhere(world: World) 
     def job(index: int) -> Any:
         email = f"buyer{index}@customer.example"
         with world.acting("ingrid@halden.example") as session:
-            return receive(session, given(contact={"name": f"B{index}", "email": email}, external_key=f"K{index}"))
+            return receive(
+                session, given(contact={"name": f"B{index}", "email": email}, external_key=f"K{index}")
+            )
 
     results = together(n, job)
     assert not [r for r in results if isinstance(r, Exception)], results
@@ -69,7 +71,9 @@ def test_the_last_place_is_given_once_and_every_lead_is_somewhere(world: World) 
         for offer in offers_of(world, lead.id):
             assert offer.lead_number == lead.number
     with world.system() as session:
-        most = session.execute(text("select max(n) from (select count(*) n from offers group by lead_id) x")).scalar()
+        most = session.execute(
+            text("select max(n) from (select count(*) n from offers group by lead_id) x")
+        ).scalar()
     assert most == 1
 
 

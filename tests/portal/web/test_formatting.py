@@ -49,7 +49,7 @@ def test_the_full_time_is_on_hover_and_machine_readable():
         (timedelta(minutes=87), "1 h 27 min left", "warn"),
         (timedelta(days=7), "7 days left", ""),
         (timedelta(days=1, hours=3), "1 day left", ""),
-        (timedelta(minutes=-5), "over since 5 min", "bad"),
+        (timedelta(minutes=-5), "overdue by 5 min", "bad"),
         (timedelta(0), "0 min left", "bad"),
     ],
 )
