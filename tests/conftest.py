@@ -65,7 +65,12 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     var = Path(tempfile.gettempdir()) / f"interline-test-{os.getuid()}"
-    options = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+    options = {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "max_connections": "200",
+    }
     with Server(var, options):
         yield f"postgresql://postgres@/postgres?host={socket_dir(var)}"
 
@@ -106,7 +111,9 @@ def fresh_database(server_url: str, template: str) -> Iterator[Database]:
     settings = settings_for(server_url, name)
     logins = logins_of(settings)
     with admin.connect() as connection:
-        connection.exec_driver_sql(f'create database "{name}" template "{template}" strategy wal_log owner "{logins.owner}"')
+        connection.exec_driver_sql(
+            f'create database "{name}" template "{template}" strategy wal_log owner "{logins.owner}"'
+        )
     inside = create_engine(_admin(server_url).set(database=name), isolation_level="AUTOCOMMIT")
     with inside.connect() as connection:
         restrict(connection, name, logins)

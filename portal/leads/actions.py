@@ -258,18 +258,29 @@ def plan_step(session: PortalSession, lead_id: int, step: str, on: date) -> None
 
 
 def comment(session: PortalSession, lead_id: int, body: str, *, to_all: bool) -> None:
-    """Say something to everybody in the lead, or to one's own company only."""
+    """Say something to everybody in the lead, or to one's own company only; Conflict when one is out of it."""
     body = body.strip()
     if not body or len(body) > MAX_TEXT:
         raise Invalid(
             Fault("body", f"{len(body)} characters", f"Write 1 to {MAX_TEXT:,} characters.", "length")
         )
     ctx = session.context
+    if (
+        ctx.kind == "partner"
+        and not session.execute(TAKES_PART, {"lead": lead_id, "me": ctx.company_id}).first()
+    ):
+        raise Conflict("Your company is not in this lead (any more).", "not_in_lead")
     audience = [ctx.company_id or vendor_id(session)]
     if to_all:
         audience = sorted({*audience, *_in_lead(session, lead_id)})
     said = say(session, ("lead", lead_id), body, audience)
     record(session, "lead.commented", ("lead", lead_id), audience, {**said, "to_all": to_all})
+
+
+TAKES_PART = text("""
+    select 1 from offers where lead_id = :lead and company_id = :me and state in ('offered', 'accepted')
+      and ended_at is null
+""")
 
 
 def _in_lead(session: PortalSession, lead_id: int) -> set[int]:

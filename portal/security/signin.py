@@ -171,6 +171,8 @@ def invite(
         raise NotFound()
     _check_invitation(email, name, wanted, kind)
     ctx = session.context
+    if "operator" in wanted and ctx.kind == "vendor" and "operator" not in ctx.roles:
+        raise Invalid(Fault("roles", "operator", "Only an operator can make another operator.", "forbidden"))
     made = new_id()
     # No RETURNING and no conflict target: both would read the row, and before its first role the new person is not
     # yet visible to who invites it.

@@ -55,6 +55,7 @@ VENDOR_NAV = (
     (_("Queue"), "/leads/queue", "lead.queue", "waiting"),
     (_("Partners"), "/partners", "partner.read", ""),
     (_("Imports"), "/imports", "import.run", ""),
+    (_("People"), "/company/people", "member.manage", ""),
 )
 PARTNER_NAV = (
     (_("Home"), "/", "home", ""),

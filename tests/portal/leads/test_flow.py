@@ -302,3 +302,14 @@ def test_without_a_rule_set_a_lead_waits_and_is_not_lost(world: World) -> None:
     with world.acting("ingrid@halden.example") as session:
         actions.reroute(session, got.lead_id)
     assert lead_of(world, got.lead_id).assignment == "offered"
+
+
+def test_who_is_out_of_the_lead_says_nothing_in_it(world: World) -> None:
+    got = intake(world)
+    offer = offers_of(world, got.lead_id)[0]
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.decline(session, offer.id, "too_far")
+    with pytest.raises(Conflict, match="not in this lead"), world.acting(SELLER[DANUBIA]) as session:
+        actions.comment(session, got.lead_id, "too late", to_all=True)
+    with pytest.raises(Conflict, match="not in this lead"), world.acting(SELLER[ALPENHYDRO]) as session:
+        actions.comment(session, got.lead_id, "never was", to_all=True)

@@ -295,3 +295,10 @@ def test_invitations_name_the_wrong_field(
     with pytest.raises(Invalid) as caught, world.acting("ingrid@halden.example") as session:
         signin.invite(session, email, name, world.company(DANUBIA), roles)
     assert [fault.field for fault in caught.value.faults] == [field]
+
+
+def test_only_an_operator_makes_an_operator(world: World) -> None:
+    with pytest.raises(Invalid, match="operator"), world.acting("ingrid@halden.example") as session:
+        signin.invite(session, "new@halden.example", "New", world.vendor_id, ["operator"])
+    with world.acting("operator@halden.example") as session:
+        signin.invite(session, "new@halden.example", "New", world.vendor_id, ["operator"])
