@@ -79,13 +79,12 @@ def shown(request: Request) -> dict[str, Any]:
     if offer is None:
         raise NotFound
     fmt, token = request.fmt, request.matchdict["token"]
-    rows = request.db.execute(text("select code, name from product_lines"))
-    lines = {row.code: row.name for row in rows}
+    names = facts.names(request.db)
     return {
         "offer": offer,
         "headline": facts.headline(offer.lead_number, offer.brief, tr),
-        "facts": facts.facts(offer.brief, lines, fmt, tr),
-        "why": facts.why(offer.brief, fmt, tr),
+        "facts": facts.facts(offer.brief, names, fmt, tr),
+        "why": facts.why(offer.brief, names, fmt, tr),
         "open": offer.state == "offered" and offer.deadline_at > request.now,
         "accept": Action(_("Accept"), f"/o/{token}/accept", primary=True),
         "decline": Action(_("Decline"), f"/o/{token}/decline", reasons=words.chips(stages.DECLINE_REASONS)),

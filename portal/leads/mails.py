@@ -87,7 +87,7 @@ def offer_mail(session: PortalSession, item: Item) -> Effect | None:
     if offer is None or not still_true(offer, what, session.context.now):
         return None
     settings = load()
-    lines = _product_lines(session)
+    names = facts.names(session)
     readers = recipients(session, offer)
     if not readers:
         log.debug("nobody to mail at the location", offer=offer.id, location=offer.location_id)
@@ -99,7 +99,7 @@ def offer_mail(session: PortalSession, item: Item) -> Effect | None:
             _open_link(session, offer, reader, token)
             url = f"{settings.site_url}/o/{token}"
         identity = _identity(settings, item.id, reader.email)
-        messages.append(compose(settings, offer, what, reader, lines, url, identity))
+        messages.append(compose(settings, offer, what, reader, names, url, identity))
 
     def send() -> None:
         sender = mailer(settings)
@@ -170,13 +170,6 @@ def _open_link(session: PortalSession, offer: Row[Any], reader: Reader, token: s
     session.execute(upsert(CredentialRow).values(row).on_conflict_do_nothing())
 
 
-def _product_lines(session: PortalSession) -> dict[str, str]:
-    rows = session.execute(
-        text("select code, name from product_lines where realm_id = :r"), {"r": session.context.realm_id}
-    )
-    return {row.code: row.name for row in rows}
-
-
 # -- words ---------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +178,7 @@ def compose(
     offer: Row[Any],
     what: str,
     reader: Reader,
-    lines: Mapping[str, str],
+    names: facts.Names,
     url: str,
     identity: str,
 ) -> Message:
@@ -204,8 +197,8 @@ def compose(
         "by": by,
         "until": fmt.full_text(offer.deadline_at),
         "left": fmt.left_text(offer.deadline_at),
-        "facts": facts.facts(offer.brief, lines, fmt, tr),
-        "why": facts.why(offer.brief, fmt, tr),
+        "facts": facts.facts(offer.brief, names, fmt, tr),
+        "why": facts.why(offer.brief, names, fmt, tr),
         "url": url,
         "site": settings.site_url,
         "language": fmt.locale,
