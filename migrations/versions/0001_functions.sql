@@ -249,7 +249,7 @@ begin
     select * into o from public.offers where id = p_offer and state = 'offered' and deadline_at > moment for update;
     if o.id is null then return null; end if;
     update public.offers set state = 'accepted', answered_at = moment, answered_by = p_person where id = o.id;
-    update public.leads set assignment = 'held', assignment_reason = null, holder_company_id = o.company_id,
+    update public.leads set assignment = 'held', assignment_reason = null, stage = 'new', holder_company_id = o.company_id,
         holder_location_id = o.location_id, holder_person_id = p_person, updated_at = moment where id = l;
     update public.shares set level = 'full', state = 'new', at = moment
     where company_id = o.company_id and subject_type = 'lead' and subject_id = l;

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
@@ -15,11 +16,15 @@ from portal.db import PortalSession
 from portal.errors import Conflict, Fault, Invalid, NotFound
 from portal.events.log import record
 from portal.events.work import enqueue
-from portal.leads import stages
+from portal.leads import stages, words
 from portal.leads.intake import Received, receive
+from portal.leads.models import STAGES
 from portal.leads.offering import CLOSED_STAGES, assign, lock_lead, route
 from portal.routing import actions as routing
+from portal.security.context import Context
 from portal.sharing.actions import MAX_TEXT, say
+from portal.web.i18n import _, tr
+from portal.web.status import status_label
 
 __all__ = ["Received", "assign", "receive", "route"]
 
@@ -47,7 +52,12 @@ def decline(session: PortalSession, offer_id: int, reason: str, note: str | None
     _one_of("reason", reason, stages.DECLINE_REASONS)
     if reason == "other" and not (note or "").strip():
         raise Invalid(
-            Fault("note", note, "Say in a few words why; it helps to send you the right leads.", "missing")
+            Fault(
+                "note",
+                note,
+                tr(_("Say in a few words why; it helps to send you the right leads.")),
+                "missing",
+            )
         )
     ctx = session.context
     row = session.execute(
@@ -75,14 +85,14 @@ def _not_open(session: PortalSession, offer_id: int) -> Exception:
     ).first()
     if row is None:
         return NotFound()
-    words = {
-        "accepted": "This offer has already been accepted by your company.",
-        "declined": "This offer has already been declined by your company.",
-        "expired": "This offer lapsed before it was answered and went to another partner.",
-        "withdrawn": "This offer was withdrawn.",
-        "offered": "This offer lapsed before it was answered and goes to another partner.",
+    said = {
+        "accepted": _("This offer has already been accepted by your company."),
+        "declined": _("This offer has already been declined by your company."),
+        "expired": _("This offer lapsed before it was answered and went to another partner."),
+        "withdrawn": _("This offer was withdrawn."),
+        "offered": _("This offer lapsed before it was answered and goes to another partner."),
     }
-    return Conflict(words[row.state], f"offer_{row.state}")
+    return Conflict(tr(said[row.state]), f"offer_{row.state}")
 
 
 def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | None = None) -> None:
@@ -90,6 +100,7 @@ def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | Non
     _one_of("reason", reason, stages.HAND_BACK_REASONS)
     ctx = session.context
     lead = _held(session, lead_id)
+    _refuse_closed(lead)
     said = say(session, ("lead", lead_id), note, [vendor_id(session)])
     session.execute(
         text("update offers set ended_at = :now, ended_reason = :reason where id = :offer"),
@@ -97,8 +108,9 @@ def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | Non
     )
     session.execute(
         text("""
-            update leads set assignment = 'handed_back', assignment_reason = :reason, holder_company_id = null,
-                   holder_location_id = null, holder_person_id = null, stage = 'new', updated_at = :now where id = :id
+            update leads set assignment = 'handed_back', assignment_reason = :reason, updated_at = :now,
+                   holder_company_id = null, holder_location_id = null, holder_person_id = null,
+                   stage = 'new', stage_reason = null, next_step = null, next_step_on = null where id = :id
         """),
         {"reason": reason, "now": ctx.now, "id": lead_id},
     )
@@ -110,8 +122,13 @@ def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | Non
         {"now": ctx.now, "company": lead["holder_company_id"], "lead": lead_id},
     )
     data = {"offer": str(lead["offer_id"]), "reason": reason} | said
+    took_place = lead["stage"] in stages.OPEN
     record(session, "lead.handed_back", ("lead", lead_id), [vendor_id(session), ctx.company_id], data)
-    enqueue(session, "offer.settle", {"offer": str(lead["offer_id"]), "state": "handed_back"})
+    enqueue(
+        session,
+        "offer.settle",
+        {"offer": str(lead["offer_id"]), "state": "handed_back", "took_place": took_place},
+    )
 
 
 def withdraw(session: PortalSession, lead_id: int, reason: str, *, reroute: bool = True) -> None:
@@ -120,7 +137,8 @@ def withdraw(session: PortalSession, lead_id: int, reason: str, *, reroute: bool
     if lead is None:
         raise NotFound()
     if lead["assignment"] not in ("offered", "held"):
-        raise Conflict("Nobody has this lead, so there is nothing to withdraw.", "not_with_anybody")
+        raise Conflict(tr(_("Nobody has this lead, so there is nothing to withdraw.")), "not_with_anybody")
+    _refuse_closed(lead)
     take_back(session, lead, reason, return_credit=True)
     if reroute:
         enqueue(session, "lead.route", {"lead": str(lead_id)})
@@ -140,8 +158,9 @@ def take_back(session: PortalSession, lead: Mapping[str, Any], reason: str, *, r
     ).one()
     session.execute(
         text("""
-            update leads set assignment = 'pulled_back', assignment_reason = :reason, holder_company_id = null,
-                   holder_location_id = null, holder_person_id = null, updated_at = :now where id = :id
+            update leads set assignment = 'pulled_back', assignment_reason = :reason, updated_at = :now,
+                   holder_company_id = null, holder_location_id = null, holder_person_id = null,
+                   stage = 'new', stage_reason = null, next_step = null, next_step_on = null where id = :id
         """),
         {"reason": reason, "now": ctx.now, "id": lead["id"]},
     )
@@ -183,13 +202,13 @@ def move(
         raise NotFound()
     who: stages.Who = "vendor" if ctx.is_vendor else "holder"
     if lead["assignment"] != "held" or (who == "holder" and lead["holder_company_id"] != ctx.company_id):
-        raise Conflict("Only a lead that a partner holds moves on. Offer it first.", "not_held")
+        raise Conflict(tr(_("Only a lead that a partner holds moves on. Offer it first.")), "not_held")
     allowed = stages.moves(lead["stage"], who)
     if to not in allowed:
-        options = ", ".join(sorted(allowed)) or "none"
-        raise Conflict(
-            f"A lead in stage {lead['stage']} cannot become {to}. Possible: {options}.", "no_such_move"
-        )
+        options = ", ".join(sorted(word(stage) for stage in allowed)) or "-"
+        said = _("A lead that is ${now} cannot become ${to}. Possible: ${options}.")
+        mapping = {"now": word(lead["stage"]), "to": word(to) if to in STAGES else to, "options": options}
+        raise Conflict(tr(said % mapping), "no_such_move")
     _check_move(session, allowed[to], reason, won_amount, won_on)
     session.execute(
         text("""
@@ -227,27 +246,40 @@ def _check_move(
     faults = []
     if "won_amount" in wanted.needs and (won_amount is None or won_amount < 0):
         faults.append(
-            Fault("won_amount", won_amount, "Give the amount it was won for, 0 or more.", "missing")
+            Fault("won_amount", won_amount, tr(_("Give the amount it was won for, 0 or more.")), "missing")
         )
     if "won_on" in wanted.needs and won_on is None:
-        faults.append(Fault("won_on", won_on, "Give the day it was won.", "missing"))
-    if won_on is not None and won_on > session.context.now.date():
-        faults.append(Fault("won_on", won_on, "This day is in the future; give the day it was won.", "range"))
+        faults.append(Fault("won_on", won_on, tr(_("Give the day it was won.")), "missing"))
+    if won_on is not None and won_on > today(session.context):
+        faults.append(
+            Fault("won_on", won_on, tr(_("This day is in the future; give the day it was won.")), "range")
+        )
     if faults:
         raise Invalid(*faults)
+
+
+def today(ctx: Context) -> date:
+    """The reader's day: shortly after midnight in Vienna it is still yesterday in UTC."""
+    return ctx.now.astimezone(ZoneInfo(ctx.time_zone)).date()
 
 
 def plan_step(session: PortalSession, lead_id: int, step: str, on: date) -> None:
     """What the holder does next and by when."""
     step = step.strip()
     if not step or len(step) > 200:
-        raise Invalid(Fault("next_step", step, "Say in 1 to 200 characters what happens next.", "length"))
+        raise Invalid(
+            Fault("next_step", step, tr(_("Say in 1 to 200 characters what happens next.")), "length")
+        )
     ctx = session.context
+    if on < today(ctx):
+        raise Invalid(
+            Fault("next_step_on", on, tr(_("This day is over; choose today or a later day.")), "range")
+        )
     lead = lock_lead(session, lead_id)
     if lead is None:
         raise NotFound()
-    if lead["assignment"] != "held":
-        raise Conflict("Only a lead that a partner holds has a next step.", "not_held")
+    if lead["assignment"] != "held" or lead["stage"] in CLOSED_STAGES:
+        raise Conflict(tr(_("Only an open lead that a partner holds has a next step.")), "not_held")
     session.execute(
         text("update leads set next_step = :step, next_step_on = :on, updated_at = :now where id = :id"),
         {"step": step, "on": on, "now": ctx.now, "id": lead_id},
@@ -269,7 +301,7 @@ def comment(session: PortalSession, lead_id: int, body: str, *, to_all: bool) ->
         ctx.kind == "partner"
         and not session.execute(TAKES_PART, {"lead": lead_id, "me": ctx.company_id}).first()
     ):
-        raise Conflict("Your company is not in this lead (any more).", "not_in_lead")
+        raise Conflict(tr(_("Your company is not in this lead (any more).")), "not_in_lead")
     audience = [ctx.company_id or vendor_id(session)]
     if to_all:
         audience = sorted({*audience, *_in_lead(session, lead_id)})
@@ -317,7 +349,9 @@ def settle_duplicate(session: PortalSession, lead_id: int, *, is_duplicate: bool
     if lead is None:
         raise NotFound()
     if lead["suspected_duplicate_of"] is None or lead["stage"] == "duplicate":
-        raise Conflict("This lead is not waiting for a decision on duplicates (any more).", "not_suspected")
+        raise Conflict(
+            tr(_("This lead is not waiting for a decision on duplicates (any more).")), "not_suspected"
+        )
     vendor = lead["company_id"]
     data = {"of": str(lead["suspected_duplicate_of"])}
     if is_duplicate:
@@ -338,7 +372,7 @@ def reroute(session: PortalSession, lead_id: int) -> int | None:
     if lead is None:
         raise NotFound()
     if lead["assignment"] in ("offered", "held") or lead["stage"] in CLOSED_STAGES:
-        raise Conflict("This lead is with a partner or closed. Withdraw it first.", "not_routable")
+        raise Conflict(tr(_("This lead is with a partner or closed. Withdraw it first.")), "not_routable")
     return route(session, lead_id)
 
 
@@ -355,12 +389,29 @@ def mark_seen(session: PortalSession, offer_id: int) -> None:
         record(session, "lead.opened", ("lead", row.lead_id), both, {"offer": str(offer_id)})
 
 
+def _refuse_closed(lead: Mapping[str, Any]) -> None:
+    """What is won, lost or closed stays where it is until the vendor reopens it."""
+    if lead["stage"] in CLOSED_STAGES:
+        raise Conflict(
+            tr(
+                _("This lead is closed (${stage}). The vendor reopens it first.")
+                % {"stage": word(lead["stage"])}
+            ),
+            "closed",
+        )
+
+
+def word(stage: str) -> str:
+    """A stage in the reader's words."""
+    return status_label("stage", stage).lower()
+
+
 def _held(session: PortalSession, lead_id: int) -> Mapping[str, Any]:
     lead = lock_lead(session, lead_id)
     if lead is None:
         raise NotFound()
     if lead["assignment"] != "held" or lead["holder_company_id"] != session.context.company_id:
-        raise Conflict("Your company does not hold this lead (any more).", "not_held")
+        raise Conflict(tr(_("Your company does not hold this lead (any more).")), "not_held")
     return lead
 
 
@@ -376,4 +427,7 @@ def _list_keys(session: PortalSession, company_id: int, lead_id: int, state: str
 
 def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise Invalid(Fault(field, value, f"Choose one of {', '.join(allowed)}.", "choice"))
+        options = ", ".join(tr(words.REASONS.get(one, one)) for one in allowed)
+        raise Invalid(
+            Fault(field, value, tr(_("Choose one of: ${options}.") % {"options": options}), "choice")
+        )

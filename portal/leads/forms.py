@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -16,7 +16,7 @@ from portal.imports.reader import located as find_place
 from portal.leads import words
 from portal.leads.queries import Catalogue
 from portal.partners.models import Standing
-from portal.web.forms import Form
+from portal.web.forms import Form, money
 from portal.web.i18n import _, tr
 
 MAX_AMOUNT = Decimal(10) ** 12
@@ -227,12 +227,11 @@ def read_move(post: Mapping[str, Any]) -> dict[str, Any]:
     amount, day = None, None
     faults = []
     if amount_text:
-        try:
-            amount = Decimal(amount_text.replace(",", "").replace(" ", "").replace("\u00a0", ""))
-            if not amount.is_finite() or not 0 <= amount <= MAX_AMOUNT:
-                raise InvalidOperation
-        except InvalidOperation:
-            message = tr(_("Write the amount as 25000 or 25,000.50."))
+        plain, message = money(amount_text)
+        amount = Decimal(plain) if plain is not None else None
+        if amount is not None and amount > MAX_AMOUNT:
+            amount, message = None, tr(_("This is more than can be kept; check the digits."))
+        if amount is None:
             faults.append(Fault("won_amount", amount_text, message, "parse"))
     if day_text:
         try:

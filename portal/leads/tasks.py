@@ -30,7 +30,8 @@ def settle(session: PortalSession, item: Item) -> Effect | None:
         return None
     lead = lock_lead(session, offer["lead_id"])
     assert lead is not None
-    routing.release(session, offer["location_id"])
+    if item.payload.get("took_place", True):  # a lead in nurture gave its place back before
+        routing.release(session, offer["location_id"])
     actions.close_share(session, offer["company_id"], offer["lead_id"], item.payload["state"])
     if lead["assignment"] == "offered" and lead["offer_id"] == offer["id"]:
         session.execute(

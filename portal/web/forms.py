@@ -282,7 +282,7 @@ def _clean(f: FormField) -> tuple[Any, str]:
     if allowed and text not in allowed:
         return None, tr(_("Choose one of the list"))
     if f.widget == "money":
-        return _money(text)
+        return money(text)
     if f.widget == "number":
         return text.replace("\u00a0", "").replace(" ", ""), ""
     if f.widget == "textarea" and f.attrs.get("lines"):
@@ -290,7 +290,7 @@ def _clean(f: FormField) -> tuple[Any, str]:
     return text, ""
 
 
-def _money(text: str) -> tuple[str | None, str]:
+def money(text: str) -> tuple[str | None, str]:
     """'84 000', "84'000", '84,000' and '84000.50' are read; '25.000,-' is not guessed at."""
     bare = text.replace("\u00a0", "").replace("\u202f", "").replace(" ", "").replace("'", "").replace("’", "")
     whole, _point, cents = bare.partition(".")

@@ -313,3 +313,76 @@ def test_who_is_out_of_the_lead_says_nothing_in_it(world: World) -> None:
         actions.comment(session, got.lead_id, "too late", to_all=True)
     with pytest.raises(Conflict, match="not in this lead"), world.acting(SELLER[ALPENHYDRO]) as session:
         actions.comment(session, got.lead_id, "never was", to_all=True)
+
+
+def held_by_danubia(world: World) -> tuple[int, int]:
+    got = intake(world)
+    offer = offers_of(world, got.lead_id)[0]
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.accept(session, offer.id)
+    return got.lead_id, offer.location_id
+
+
+def test_the_next_holder_starts_fresh(world: World) -> None:
+    lead_id, _ = held_by_danubia(world)
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.plan_step(session, lead_id, "Call them", world.now.date() + timedelta(days=2))
+        actions.move(session, lead_id, "working")
+        actions.move(session, lead_id, "qualified")
+    with world.acting("ingrid@halden.example") as session:
+        actions.withdraw(session, lead_id, "wrong_partner")
+    run(world)
+    offer = offers_of(world, lead_id)[-1]
+    with world.acting(SELLER[name_of(world, offer.company_id)]) as session:
+        actions.accept(session, offer.id)
+    lead = lead_of(world, lead_id)
+    assert (lead.stage, lead.next_step, lead.next_step_on, lead.stage_reason) == ("new", None, None, None)
+
+
+def test_a_closed_lead_stays_until_it_is_reopened(world: World) -> None:
+    lead_id, _ = held_by_danubia(world)
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.move(session, lead_id, "lost", reason="price")
+    with pytest.raises(Conflict, match="closed"), world.acting(SELLER[DANUBIA]) as session:
+        actions.hand_back(session, lead_id, "no_capacity")
+    with pytest.raises(Conflict, match="closed"), world.acting("ingrid@halden.example") as session:
+        actions.withdraw(session, lead_id, "error")
+    assert lead_of(world, lead_id).assignment == "held"
+
+
+def test_a_lead_in_nurture_gives_its_place_back_once(world: World) -> None:
+    lead_id, location = held_by_danubia(world)
+    second, _ = held_by_danubia_again(world)
+    assert loads(world)[location] == 2
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.move(session, lead_id, "nurture", reason="later")
+    run(world)
+    assert loads(world)[location] == 1
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.hand_back(session, lead_id, "no_capacity")
+    run(world)
+    assert loads(world)[location] == 1, "the place of the other lead"
+    assert second
+
+
+def held_by_danubia_again(world: World) -> tuple[int, int]:
+    got = intake(world, contact={"name": "Other", "email": "other@x.example"})
+    with world.system() as session:
+        company = session.execute(
+            text("select company_id from offers where lead_id = :i"), {"i": got.lead_id}
+        ).scalar()
+    if company != world.company(DANUBIA):
+        with world.acting("ingrid@halden.example") as session:
+            actions.withdraw(session, got.lead_id, "error", reroute=False)
+        with world.acting("ingrid@halden.example") as session:
+            actions.assign(session, got.lead_id, world.location(DANUBIA), "test")
+    offer = offers_of(world, got.lead_id)[-1]
+    with world.acting(SELLER[DANUBIA]) as session:
+        actions.accept(session, offer.id)
+    return got.lead_id, offer.location_id
+
+
+def test_a_step_lies_ahead(world: World) -> None:
+    lead_id, _ = held_by_danubia(world)
+    with pytest.raises(Invalid, match="over"), world.acting(SELLER[DANUBIA]) as session:
+        actions.plan_step(session, lead_id, "Call them", world.now.date() - timedelta(days=1))
