@@ -37,6 +37,7 @@ def profile(request: Request) -> dict[str, Any]:
         "vendor": False,
         "standing": [],
         "line_names": dict(partners.product_lines(request.db)),
+        "programme_names": dict(partners.programmes(request.db)),
     }
 
 

@@ -48,8 +48,9 @@ def certification_end(request: Request) -> Any:
         flash(request, _("The certification is ended."), url=again, label=_("Add it again"))
         return see_other(back.url)
     number = f" {row.number}" if row.number else ""
-    line = f" ({row.product_line})" if row.product_line else ""
-    what = f"{row.programme}{number}{line}"
+    lines, programmes = dict(queries.product_lines(request.db)), dict(queries.programmes(request.db))
+    line = f" ({lines.get(row.product_line, row.product_line)})" if row.product_line else ""
+    what = f"{programmes.get(row.programme, row.programme)}{number}{line}"
     return ask(
         _("End the certification ${what} of ${name}?", mapping={"what": what, "name": company.name}),
         [_("It no longer counts for leads that ask for it, from now on.")],

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, field_validator
 
 from portal.clocks import calendars
-from portal.companies.models import LocationFact
 from portal.web.i18n import _, tr
 
 STATUS_WORDS = {
@@ -205,12 +204,6 @@ class CalendarForm(BaseModel):
             "weekly": [calendars.parse_day(getattr(self, day) or "") for day in DAYS],
             "holidays": sorted(set((self.holidays or "").split())),
         }
-
-
-def address(fact: LocationFact) -> str:
-    """'Haider Straße 12, 4052 Ansfelden, AT'."""
-    town = " ".join(part for part in (fact.postal, fact.city) if part)
-    return ", ".join(part for part in (fact.street, town, fact.country) if part)
 
 
 class InviteForm(BaseModel):

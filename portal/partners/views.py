@@ -45,6 +45,7 @@ def partner(request: Request) -> dict[str, Any]:
         "standing": standing_actions(found) if request.may("partner.edit") else [],
         **words(),
         "line_names": dict(queries.product_lines(request.db)),
+        "programme_names": dict(queries.programmes(request.db)),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pycountry
 
 from portal.clocks import calendars
-from portal.partners import forms
+from portal.companies.models import LocationFact
 from portal.web.i18n import _, tr
 
 DAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
@@ -24,7 +24,7 @@ ROLE_WORDS = {
 def words() -> dict[str, Any]:
     """The functions by which the profile puts facts into words."""
     return {
-        "address": forms.address,
+        "address": address,
         "area": area_words,
         "hours": hours_words,
         "precision": precision_words,
@@ -92,6 +92,12 @@ def area_words(area: Any) -> str:
 
 
 EVERYWHERE = _("Everywhere")
+
+
+def address(fact: LocationFact) -> str:
+    """'Haider Straße 12, 4052 Ansfelden, Austria'."""
+    town = " ".join(part for part in (fact.postal, fact.city) if part)
+    return ", ".join(part for part in (fact.street, town, country_name(fact.country)) if part)
 
 
 def country_name(code: str | None) -> str:
