@@ -83,6 +83,7 @@ class Life:
         self.order = count()
         self.system: Any = None
         self.planned: set[int] = set()
+        self.answered: set[str] = set()
 
     def at(self, moment: datetime, step: Step) -> None:
         """Play `step` at `moment`; what lies beyond the end never happens."""
@@ -135,7 +136,9 @@ class Life:
             ).all()
             self.session.info.pop("wake", None)
             for row in sorted(rows, key=lambda row: (row.run_at, row.id)):
-                if row.kind == "offer.mail":
+                if row.kind == "offer.mail":  # of the past: nobody is to get it
+                    continue
+                if row.kind == "offer.expire" and row.payload["offer"] in self.answered:
                     continue
                 self._be(row.run_at, "system")
                 HANDLERS[row.kind].run(self.session, Item(*row[:7]))
@@ -187,7 +190,7 @@ class Life:
         if answer >= offer.deadline_at:
             self.at(offer.deadline_at, self.work)
             return
-        if chance.random() < 0.4:
+        if chance.random() < 0.25:
             self.at(now + (answer - now) * 0.8, lambda at: self._seen(at, offer.id, company))
         self.at(answer, lambda at: self._answer(at, offer.id, lead_id, company))
 
@@ -216,6 +219,7 @@ class Life:
         self._sign(company)
         self._partner(now, company)
         actions.accept(self.session, offer_id)
+        self.answered.add(str(offer_id))
         self._later(now, company, lambda at: self._begin(at, lead_id, company))
 
     def _by_hand(self, now: datetime, lead_id: int) -> None:
@@ -262,18 +266,18 @@ class Life:
             reason = self.chance.choice(("no_capacity", "not_reachable", "dates"))
             actions.hand_back(self.session, lead_id, reason)
             self.work(now)
-        elif luck < 0.07:
+        elif luck < 0.09:
             reason = self.chance.choice(("no_need", "not_reachable", "spam"))
             self._move(now, lead_id, company, "invalid", reason=reason)
         else:
             self._move(now, lead_id, company, "working")
             then = self._later(now, company, lambda at: self._qualify(at, lead_id, company), 1.4)
-            self._words(now, lead_id, then, 0.4)
+            self._words(now, lead_id, then, 0.35)
 
     def _words(self, now: datetime, lead_id: int, then: datetime, plans: float) -> None:
         """A next step for when the lead moves on, notes, now and then a word of the vendor."""
         chance = self.chance
-        if chance.random() < (plans if lead_id not in self.planned else 0.95):
+        if chance.random() < (plans if lead_id not in self.planned else 0.9):
             self.planned.add(lead_id)
             on = then.date() - timedelta(days=1 if chance.random() < 0.1 else 0)
             actions.plan_step(self.session, lead_id, chance.choice(catalogue.STEPS), max(on, now.date()))
@@ -290,12 +294,12 @@ class Life:
         if luck < 0.06:
             reason = self.chance.choice(stages.NURTURE_REASONS[:2])
             self._move(now, lead_id, company, "nurture", reason=reason)
-        elif luck < 0.2:
+        elif luck < 0.3:
             reason = self.chance.choice(("no_budget", "no_answer", "timing"))
             self._move(now, lead_id, company, "lost", reason=reason)
         else:
             self._move(now, lead_id, company, "qualified")
-            step = self._propose if self.chance.random() < 0.7 else self._close
+            step = self._propose if self.chance.random() < 0.6 else self._close
             then = self._later(now, company, lambda at: step(at, lead_id, company), 1.5)
             self._words(now, lead_id, then, 0.1)
 
