@@ -129,7 +129,7 @@ class NewLead(BaseModel):
 
 
 class EditLead(BaseModel):
-    """What the vendor may correct; the raw request and the customer's record are not among it."""
+    """What the vendor may correct: the lead's own fields and the customer's; the raw request stays as it came."""
 
     title: str = NewLead.model_fields["title"]  # type: ignore[assignment]
     need: str | None = NewLead.model_fields["need"]  # type: ignore[assignment]
@@ -146,6 +146,14 @@ class EditLead(BaseModel):
     start_on: date | None = NewLead.model_fields["start_on"]  # type: ignore[assignment]
     channel: Channel | None = NewLead.model_fields["channel"]  # type: ignore[assignment]
     hours: str | None = NewLead.model_fields["hours"]  # type: ignore[assignment]
+    account: str = NewLead.model_fields["account"]  # type: ignore[assignment]
+    contact: str | None = NewLead.model_fields["contact"]  # type: ignore[assignment]
+    email: str | None = NewLead.model_fields["email"]  # type: ignore[assignment]
+    phone: str | None = NewLead.model_fields["phone"]  # type: ignore[assignment]
+    street: str | None = NewLead.model_fields["street"]  # type: ignore[assignment]
+
+
+CUSTOMER_FIELDS = ("account", "contact", "email", "phone", "street")
 
 
 def choices(catalogue: Catalogue) -> dict[str, list[tuple[str, str]]]:
@@ -178,9 +186,16 @@ def new_form(catalogue: Catalogue) -> Form[NewLead]:
     return Form(NewLead, choices=choices(catalogue))
 
 
-def edit_form(catalogue: Catalogue, lead: Mapping[str, Any]) -> Form[EditLead]:
-    """The form of a lead's own fields."""
-    values = {**lead, "currency": lead["currency"] or "EUR"}
+def edit_form(
+    catalogue: Catalogue,
+    lead: Mapping[str, Any],
+    account: Mapping[Any, Any] | None,
+    contact: Mapping[Any, Any] | None,
+) -> Form[EditLead]:
+    """The form of a lead's own fields and of its customer's."""
+    values = {**lead, "currency": lead["currency"] or "EUR", "account": account["name"] if account else ""}
+    if contact is not None:
+        values |= {key: contact[key] for key in CUSTOMER_FIELDS[1:]}
     if lead["amount"] is not None and lead["amount"] == lead["amount"].to_integral_value():
         values["amount"] = int(lead["amount"])
     return Form(EditLead, values, choices=_choices_with(catalogue, lead))

@@ -7,6 +7,7 @@ from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 
+from portal.accounts.actions import correct_customer
 from portal.errors import Conflict, Invalid, NotFound
 from portal.leads import actions, forms, queries, waybill, words
 from portal.leads.intake import ROUTED_BY, receive
@@ -66,25 +67,37 @@ def edit(request: Request) -> Any:
     """GET and POST /leads/{number}/edit."""
     seen = queries.find(request.db, request.matchdict["number"])
     assert seen.lead is not None
-    form = forms.edit_form(queries.catalogue(request.db), seen.lead)
+    form = forms.edit_form(queries.catalogue(request.db), seen.lead, *queries.customer(request.db, seen.lead))
     if request.method == "POST":
         data = form.parse(request.POST)
         if data is not None:
             changes = data.model_dump()
-            moved = any(changes[key] != seen.lead[key] for key in ("postal", "city", "country"))
-            if moved:
-                place = forms.located(changes)
-                changes |= {key: place.get(key) for key in ("lat", "lon", "precision", "subdivision")}
+            customer = {key: changes.pop(key) for key in forms.CUSTOMER_FIELDS}
+            changes |= _moved(seen.lead, changes | customer)
             actions.edit(request.db, seen.id, changes)
-            _told_edit(request, seen, changes)
+            corrected = correct_customer(request.db, seen.id, customer)
+            _told_edit(request, seen, changes, bool(corrected))
             return back(request, seen.number)
     return _form_page(request, form, "leads/edit.jinja2", seen=seen)
 
 
-def _told_edit(request: Request, seen: queries.Seen, changes: dict[str, Any]) -> None:
+def _moved(lead: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Where the place is now, found anew when postcode, town or country changed; a region not retyped was the old
+    place's and is found anew too."""
+    if all(given[key] == lead[key] for key in ("postal", "city", "country")):
+        return {}
+    if given["subdivision"] == lead["subdivision"]:
+        given = given | {"subdivision": None}
+    place = forms.located(given)
+    return {key: place.get(key) for key in ("lat", "lon", "precision", "subdivision")}
+
+
+def _told_edit(request: Request, seen: queries.Seen, changes: dict[str, Any], corrected: bool) -> None:
     assert seen.lead is not None
     changed = {key for key, value in changes.items() if seen.lead[key] != value}
-    if not changed:
+    if not changed and corrected:
+        flash(request, _("Saved."), more=_("The customer's record is corrected for all its leads."))
+    elif not changed:
         flash(request, _("Nothing was changed."), "info")
     elif ROUTED_BY & changed and seen.lead["assignment"] in queries.QUEUE_ASSIGNMENTS:
         flash(request, _("Saved."), "info", more=_("It waits in the queue: re-route it to try the change."))

@@ -44,6 +44,11 @@ FIELD_WORDS = {
     "lat": _("place on the map"),
     "lon": _("place on the map"),
     "precision": _("place on the map"),
+    "account": _("company"),
+    "contact": _("contact"),
+    "email": _("e-mail"),
+    "phone": _("telephone"),
+    "street": _("street"),
 }
 
 
@@ -290,6 +295,7 @@ TELL: dict[str, Callable[[Teller, Event], Entry | list[Entry]]] = {
     "lead.received": _received,
     "lead.suspected_duplicate": _suspected,
     "lead.changed": _changed,
+    "lead.customer_corrected": _changed,
     "lead.decided": _decided,
     "lead.offered": _offered,
     "lead.opened": _plain(_("opened the offer"), "eye"),

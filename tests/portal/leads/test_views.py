@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from webtest import TestApp
 
 from tests.portal.leads.test_flow import intake, lead_of, offers_of, run
@@ -243,6 +244,47 @@ def test_editing_keeps_what_was_typed_and_changes_only_own_fields(world: World, 
     found = lead_of(world, lead.lead_id)
     assert (found.title, float(found.amount), found.city) == ("Pumps for the mill", 12000.0, "Linz")
     assert "changed worth, title" in app.get(url(lead)).text
+
+
+def edit_form_of(app: TestApp, lead: Any) -> Any:
+    """The edit page's form."""
+    page = app.get(url(lead, "/edit"))
+    return page.forms[next(k for k, f in page.forms.items() if f.action == url(lead, "/edit"))]
+
+
+def test_a_customer_is_corrected_and_only_vendor_and_holder_are_told(world: World, lead: Any) -> None:
+    app, partner = visitor(world, SALES_REP), visitor(world, KATRIN)
+    form = edit_form_of(app, lead)
+    form["account"], form["email"], form["street"] = (
+        "Lenau Papier AG",
+        "Eva@lenau-ag.example",
+        "Hafenstrasse 9",
+    )
+    form.submit(status=303)
+    told = app.get(url(lead)).text
+    assert "changed company, e-mail, street" in told and "Lenau Papier AG" in told
+    assert "changed company" not in partner.get(url(lead)).text
+    with world.system() as session:
+        data = session.execute(
+            text("select data from events where type = 'lead.customer_corrected'")
+        ).scalar()
+        kept = session.execute(
+            text("select name_key, email_key from accounts a join contacts c on c.account_id = a.id")
+        )
+        assert kept.one().email_key == "eva@lenau-ag.example"
+    assert data == {"fields": ["account", "email", "street"]}
+    accept(world, lead)
+    assert "Eva@lenau-ag.example" in partner.get(url(lead)).text
+
+
+def test_a_place_that_moved_gets_its_own_region(world: World, lead: Any) -> None:
+    app = visitor(world, MANAGER)
+    form = edit_form_of(app, lead)
+    assert form["subdivision"].value == "AT-4"
+    form["postal"], form["city"] = "1010", "Wien"
+    form.submit(status=303)
+    found = lead_of(world, lead.lead_id)
+    assert (found.city, found.subdivision) == ("Wien", "AT-9")
 
 
 def test_the_raw_request_is_the_vendors_alone(world: World, lead: Any) -> None:
