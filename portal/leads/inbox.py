@@ -90,6 +90,7 @@ def _card(offer: Mapped, catalogue: Catalogue, may_answer: bool, focused: bool) 
         why=telling.why_you(brief.get("why") or {}, catalogue),
         opens=tr(_("company, contact, telephone, street, exact worth")),
         start=starts,
+        files=brief.get("files") or 0,
         new=offer["seen_at"] is None,
         accept=waybill.accept_action(offer, tr(_("Accept"))) if may_answer else None,
         decline=waybill.decline_action(offer) if may_answer else None,

@@ -11,6 +11,7 @@ from pyramid.response import Response
 
 from portal.companies.pages import record_id
 from portal.companies.queries import vendor_id
+from portal.db import PortalSession
 from portal.errors import Conflict, Invalid
 from portal.leads import actions, forms, queries, stages, telling, waybill, words
 from portal.leads.queries import Catalogue, Seen
@@ -106,7 +107,12 @@ def _as_vendor(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str, 
     ]
     return {
         "w": waybill.vendor_waybill(
-            seen, account["name"] if account else "", partner, names.get(vendor, ""), may
+            seen,
+            account["name"] if account else "",
+            partner,
+            names.get(vendor, ""),
+            may,
+            _original(session, lead),
         ),
         "groups": [group for group in groups if group],
         "map": _map(lead, place, partner, account["name"] if account else ""),
@@ -120,12 +126,22 @@ def _as_vendor(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str, 
     }
 
 
+def _original(session: PortalSession, lead: Any) -> str:
+    """The number of the lead that this one, closed, was found to repeat."""
+    if lead["stage"] != "duplicate" or lead["suspected_duplicate_of"] is None:
+        return ""
+    twin = queries.by_id(session, lead["suspected_duplicate_of"])
+    return str(twin["number"]) if twin else ""
+
+
 def _with_somebody(lead: Any) -> bool:
     return lead["assignment"] in ("offered", "held")
 
 
 def _assignable(lead: Any) -> bool:
-    return not _with_somebody(lead) and lead["stage"] not in queries.CLOSED
+    """Whether it may be assigned by hand; what may be a repeat is decided on first."""
+    waits = not _with_somebody(lead) and lead["stage"] not in queries.CLOSED
+    return waits and lead["suspected_duplicate_of"] is None
 
 
 def _as_partner(request: Request, seen: Seen, catalogue: Catalogue) -> dict[str, Any]:

@@ -45,8 +45,10 @@ def accept_action(offer: Mapped, label: str, primary: bool = False) -> Action:
     return Action(label, f"/offers/{offer['id']}/accept", primary=primary)
 
 
-def vendor_waybill(seen: Seen, customer: str, partner: str, vendor: str, may: Mapping[str, bool]) -> Waybill:
-    """The vendor's header: who has the lead, since when, until when."""
+def vendor_waybill(
+    seen: Seen, customer: str, partner: str, vendor: str, may: Mapping[str, bool], original: str = ""
+) -> Waybill:
+    """The vendor's header: who has the lead, since when, until when. original: number of the lead it repeats."""
     lead, offer = seen.lead, seen.offer
     assert lead is not None
     state, url = lead["assignment"], f"/leads/{seen.number}"
@@ -83,7 +85,7 @@ def vendor_waybill(seen: Seen, customer: str, partner: str, vendor: str, may: Ma
         common |= _held_turn(lead, url, may)
     else:
         middle = Stop(tr(_("No partner")), "next", [_middle_words(lead)])
-        common |= _waiting(seen, lead, may)
+        common |= _waiting(seen, lead, may, original)
     return Waybill(seen.number, seen.title, axis, value, [here, middle, there], **common)
 
 
@@ -139,9 +141,13 @@ def _middle_words(lead: Mapped) -> str:
     return status_label("assignment", lead["assignment"]).lower()
 
 
-def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool]) -> dict[str, Any]:
+def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool], original: str) -> dict[str, Any]:
     """Nobody has it: the channel manager's turn, with why and what helps."""
     url = f"/leads/{seen.number}"
+    if lead["stage"] == "duplicate":
+        label = tr(_("Open the original, ${number}", mapping={"number": original}))
+        actions = [Action(label, f"/leads/{original}", "get")] if original else []
+        return {"sentence": closed_sentence(lead), "actions": actions}
     if lead["stage"] in CLOSED:
         return {"sentence": closed_sentence(lead)}
     if lead["suspected_duplicate_of"] is not None:
@@ -304,6 +310,7 @@ def what(seen: Mapped, catalogue: Catalogue, worth: str, distance: str = "") -> 
         ),
         Fact(_("Worth"), worth),
         Fact(_("Start"), fmt.date(start) if start else None),
+        Fact(_("Files"), str(seen.get("files") or tr(_("none")))),
     ]
     return FactGroup(_("What"), facts)
 

@@ -160,6 +160,7 @@ class Offer:
     decline: Action | None = None
     place_from: str = ""
     focused: bool = False
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)

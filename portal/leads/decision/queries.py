@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from portal.companies.models import Location, LocationFact
 from portal.db import PortalSession, sort_key
+from portal.events.models import Event
 from portal.leads.models import Offer
 from portal.routing.models import Decision as DecisionRow
 from portal.routing.models import RuleSetRow
@@ -71,6 +72,17 @@ def decisions_of(session: PortalSession, lead_id: int) -> Sequence[Any]:
         .limit(100)
     )
     return list(session.execute(query))
+
+
+def assigned_by(session: PortalSession, lead_id: int, offer_id: int) -> int | None:
+    """The person who made this offer by hand."""
+    query = select(Event.person_id).where(
+        Event.subject_type == "lead",
+        Event.subject_id == lead_id,
+        Event.type == "lead.offered",
+        Event.data["offer"].astext == str(offer_id),
+    )
+    return session.execute(query.limit(1)).scalar()
 
 
 def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | None:

@@ -124,9 +124,20 @@ def dropped_words(name: str, n: int, decided: Decided, catalogue: Catalogue) -> 
     return ntr(*forms[name], n)
 
 
-def sentence(decided: Decided, catalogue: Catalogue, still: bool) -> str:
-    """The whole page in one sentence."""
+def sentence(
+    decided: Decided, catalogue: Catalogue, still: bool, by_hand: tuple[str, str] | None = None
+) -> str:
+    """The whole page in one sentence; `by_hand` is (who, to whom) when a person has assigned it since."""
     row = decided.row
+    if by_hand:
+        values = {"who": by_hand[0], "partner": by_hand[1]}
+        if row.chosen_location_id is None:
+            return tr(
+                _("${who} assigned it by hand to ${partner}; the rules had found nobody.", mapping=values)
+            )
+        values["rules"] = name_of(decided.candidate(row.chosen_location_id))
+        text = _("${who} assigned it by hand to ${partner}; the rules had chosen ${rules}.", mapping=values)
+        return tr(text)
     if row.chosen_location_id is None:
         return nobody(decided, catalogue)
     chosen = decided.candidate(row.chosen_location_id)

@@ -75,7 +75,7 @@ def _page(
         "number": seen.number,
         "w": _strip(request, seen),
         "can_route": _can_route(request, seen),
-        "sentence": telling.sentence(decided, catalogue, still),
+        "sentence": telling.sentence(decided, catalogue, still, _by_hand(request, seen, asked)),
         "decided": decided,
         "gates": telling.funnel(
             decided, lambda gate: asked.url(tab="refused", gate=gate) + "#candidates", catalogue
@@ -97,6 +97,19 @@ def _page(
         ),
     }
     return values | _rows(request, asked, decided, catalogue, short, refused)
+
+
+def _by_hand(request: Request, seen: Seen, asked: Asked) -> tuple[str, str] | None:
+    """(who, to whom) of an assignment by hand that holds now, told with the newest decision only."""
+    offer = seen.offer
+    if offer is None or offer["decision_id"] is not None or not asked.current:
+        return None
+    if offer["state"] not in ("offered", "accepted") or offer["ended_at"]:
+        return None
+    partner = leads.company_names(request.db, [offer["company_id"]]).get(offer["company_id"], "")
+    person = queries.assigned_by(request.db, seen.id, offer["id"])
+    who = leads.people_names(request.db, [person]).get(person or 0)
+    return who or tr(_("A channel manager")), partner
 
 
 def _can_route(request: Request, seen: Seen) -> bool:

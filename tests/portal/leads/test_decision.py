@@ -107,3 +107,14 @@ def test_a_lead_by_hand_says_so_to_its_partner(world: World, lead: Any) -> None:
     post(app, at, f"/leads/{lead.number}/assign", fields, status=303)
     assert "You were chosen by hand." in page(world, lead, email=EVA)
     assert DANUBIA in page(world, lead)
+
+
+def test_after_an_assignment_by_hand_the_page_says_so_first(world: World) -> None:
+    got = intake(world, certifications=("ISO-NOBODY",))
+    assert "Nobody could take this lead" in page(world, got)
+    app = visitor(world, MANAGER)
+    form = {"location": f"{TRAUN}, Traun", "why": "They know the site"}
+    post(app, app.get(f"/leads/{got.number}"), f"/leads/{got.number}/assign", form, status=303)
+    told = page(world, got)
+    assert "assigned it by hand to Traun Pumpenservice; the rules had found nobody." in told
+    assert "Ingrid" in told and "Nobody could take this lead" not in told

@@ -298,10 +298,13 @@ def test_a_repeat_waits_until_a_person_decides(world: World, lead: Any) -> None:
     assert second.outcome == "suspected_duplicate"
     app = visitor(world, MANAGER)
     assert second.number in app.get("/leads/queue").text
+    undecided = app.get(url(second)).text
+    assert "Assign by hand" not in undecided and "How it was decided" not in undecided
     page = app.get(url(second, "/duplicate"))
     assert lead.number in page.text and page.text.count("Lenau Papier") >= 2
     post(app, page, url(second, "/duplicate"), {"is": "duplicate"}, status=303)
     assert lead_of(world, second.lead_id).stage == "duplicate"
+    assert f"Open the original, {lead.number}" in app.get(url(second)).text
     app.get(url(lead, "/duplicate"), status=404)
     third = intake(world)
     page = app.get(url(third, "/duplicate"))
