@@ -148,8 +148,8 @@ def locations_by_region(session: PortalSession) -> dict[str, int]:
     return {row.subdivision: row.n for row in rows}
 
 
-def pipeline(session: PortalSession) -> dict[str, tuple[int, float]]:
-    """Stage -> (leads, worth) of the own company's open leads, in the currency most used."""
+def pipeline(session: PortalSession) -> tuple[dict[str, tuple[int, float]], str | None]:
+    """Stage -> (leads, worth) of the own company's open leads, and their currency; None when they are several."""
     rows = session.execute(
         text("""
             select stage, coalesce(currency, 'EUR') as currency, count(*) as n, coalesce(sum(amount), 0) as worth
@@ -162,7 +162,8 @@ def pipeline(session: PortalSession) -> dict[str, tuple[int, float]]:
     for row in rows:
         n, worth = found.get(row.stage, (0, 0.0))
         found[row.stage] = (n + row.n, worth + float(row.worth))
-    return found
+    used = {row.currency for row in rows if row.worth}
+    return found, next(iter(used), "EUR") if len(used) < 2 else None
 
 
 Row = Mapping[Any, Any]
@@ -182,12 +183,12 @@ def lapsing_offers(session: PortalSession, within: timedelta, limit: int = 5) ->
 
 
 def waiting_leads(session: PortalSession, limit: int = 6) -> list[Row]:
-    """The queue's leads that a person must look at, the longest waiting first."""
+    """The queue's leads that a person must look at: those nobody could take, then suspected repeats."""
     query = text("""
         select number, title, city, amount, currency, assignment, assignment_reason, suspected_duplicate_of, received_at
         from leads where realm_id = :realm and stage not in ('won', 'lost', 'invalid', 'duplicate')
           and (assignment = 'unroutable' or (assignment = 'unrouted' and suspected_duplicate_of is not null))
-        order by received_at desc, id desc limit :n
+        order by (assignment = 'unroutable') desc, received_at desc, id desc limit :n
     """)
     return list(session.execute(query, {"realm": session.context.realm_id, "n": limit}).mappings())
 
@@ -211,12 +212,15 @@ LAPSING = text("""
     left join programmes p on p.realm_id = :realm and p.code = n.programme
     order by n.expires, c.name
 """)
+# How many lapsing ones are looked at when only those that offers asked for are wanted.
+MOST_LAPSING = 50
 
 
 def lapsing_certificates(
-    session: PortalSession, days: int, company: int | None = None, limit: int = 5
+    session: PortalSession, days: int, company: int | None = None, limit: int = 5, *, asked: bool = False
 ) -> list[Row]:
-    """Certificates about to lapse without a successor, with how many offers asked for them in the last 90 days."""
+    """Certificates about to lapse without a successor, with how many offers asked for them in the last 90 days;
+    asked: only those that any did ask for."""
     ctx = session.context
     today = ctx.now.date()
     values = {
@@ -225,7 +229,9 @@ def lapsing_certificates(
         "until": today + timedelta(days=days),
         "company": company,
     }
-    return list(session.execute(LAPSING, values | {"since": ctx.now - PERIOD, "n": limit}).mappings())
+    most = MOST_LAPSING if asked else limit
+    rows = session.execute(LAPSING, values | {"since": ctx.now - PERIOD, "n": most}).mappings()
+    return [row for row in rows if row["leads"] or not asked][:limit]
 
 
 def overdue_steps(session: PortalSession, limit: int = 5) -> list[Row]:

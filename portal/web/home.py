@@ -1,6 +1,7 @@
 """Home: what needs me now, by persona, then how we are doing. The vendor's half is here, a partner's in home_partner.py."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from pyramid.response import Response
 from sqlalchemy import text
 
 from integrations import charts
-from portal.leads import figures, words
+from portal.leads import figures, queries, questions, words
 from portal.leads.waybill import money
 from portal.routing.snapshot import plan
 from portal.web import home_partner
@@ -33,16 +34,18 @@ def home(request: Request) -> Response:
 
 def frame(values: dict[str, Any]) -> dict[str, Any]:
     """Sorted needs, the title that counts them, and the defaults of the template."""
-    needs = sorted(values["needs"], key=lambda need: need.until or fmt.now)
+    needs = sorted(values["needs"], key=lambda need: (not need.first, need.until or fmt.now))
     if needs and not any(need.action.primary for need in needs):
         needs[0] = primary(needs[0])
     title = tr(_("Nothing needs you"))
     if needs:
-        title = ntr("${n} thing needs you", "${n} things need you", len(needs))
-        if needs[0].until:
-            words = _("the first by ${when}") if needs[0].until > fmt.now else _("the oldest was due ${when}")
-            first = tr(words % {"when": fmt.when_text(needs[0].until)})
-            title = f"{title}, {first}"
+        title = ntr("${n} thing needs you", "${n} things need you", sum(need.more for need in needs))
+        dues = [need.until for need in needs if need.until]
+        late = sum(until <= fmt.now for until in dues)
+        if late:
+            title += ", " + ntr("${n} overdue", "${n} overdue", late)
+        elif dues:
+            title += ", " + tr(_("the first by ${when}", mapping={"when": fmt.when_text(min(dues))}))
     today = f"{fmt.long_day(fmt.today)}, {fmt.time_text(fmt.now)}"
     return (
         {"actions": [], "cards": [], "wide": None, "nothing": ""}
@@ -53,19 +56,7 @@ def frame(values: dict[str, Any]) -> dict[str, Any]:
 
 def primary(need: Need) -> Need:
     """The same row with the filled button: one per page, at the most urgent thing."""
-    a = need.action
-    action = Action(a.label, a.url, a.method, True, a.danger, a.icon, a.fields, a.reasons)
-    return Need(
-        need.title,
-        need.cause,
-        need.icon,
-        need.tone,
-        action,
-        need.url,
-        need.worth,
-        need.until,
-        need.until_word,
-    )
+    return replace(need, action=replace(need.action, primary=True))
 
 
 def end_of(day: Any) -> datetime:
@@ -82,8 +73,12 @@ def vendor_page(request: Request) -> dict[str, Any]:
     if request.may("work.read"):
         needs += [_parked(row) for row in session.execute(PARKED)]
     if request.may("lead.queue"):
-        needs += [_waiting(row) for row in figures.waiting_leads(session)]
-        needs += [_certificate(row) for row in figures.lapsing_certificates(session, CERTIFICATE_DAYS)]
+        waiting = figures.waiting_leads(session)
+        needs += [_waiting(row) for row in waiting] + _rest(queries.queue_count(session), len(waiting))
+        lapsing = figures.lapsing_certificates(session, CERTIFICATE_DAYS, asked=True)
+        needs += [_certificate(row) for row in lapsing]
+    if request.may("lead.comment"):
+        needs += [home_partner.question(row) for row in questions.unanswered(session)]
     needs += [_lapsing(row) for row in figures.lapsing_offers(session, SOON)]
     needs += [_overdue(row) for row in figures.overdue_steps(session)]
     new = Action(tr(_("New lead")), "/leads/new", "get", icon="plus")
@@ -113,6 +108,20 @@ def _parked(row: Any) -> Need:
     )
 
 
+MOST_COUNTED = 1000
+
+
+def _rest(total: int, shown: int) -> list[Need]:
+    """A row that leads to the queue when more wait there than are shown."""
+    if total <= shown:
+        return []
+    n = f"{fmt.num(MOST_COUNTED)}+" if total > MOST_COUNTED else fmt.num(total)
+    action = Action(tr(_("All ${n}", mapping={"n": n})), "/leads/queue", "get")
+    title = tr(_("${n} leads wait in the queue", mapping={"n": n}))
+    cause = ntr("The newest one is above.", "The newest ${n} are above.", shown) if shown else ""
+    return [Need(title, cause, "inbox", "neutral", action, "/leads/queue", first=True, more=total - shown)]
+
+
 def _waiting(row: Row) -> Need:
     number = row["number"]
     worth = money(row["amount"], row["currency"])
@@ -123,7 +132,9 @@ def _waiting(row: Row) -> Need:
     action = Action(tr(_("Assign or re-route")), f"/leads/{number}#assign", "get")
     why, _cure = words.queue_reason(row["assignment_reason"])
     why += " " + tr(_("Received ${at}.", mapping={"at": fmt.when_text(row["received_at"])}))
-    return Need(f"{number} {row['title']}", why, "route-off", "bad", action, f"/leads/{number}", worth)
+    return Need(
+        f"{number} {row['title']}", why, "route-off", "bad", action, f"/leads/{number}", worth, first=True
+    )
 
 
 def _lapsing(row: Row) -> Need:

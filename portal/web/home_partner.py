@@ -7,7 +7,7 @@ from typing import Any
 from pyramid.request import Request
 
 from integrations import charts
-from portal.leads import figures, queries, telling
+from portal.leads import facts, figures, queries, questions, telling, words
 from portal.leads.inbox import ANSWERS_DAYS, answer_times
 from portal.leads.waybill import band, money
 from portal.web.formatting import fmt
@@ -27,6 +27,8 @@ def page(request: Request) -> dict[str, Any]:
         catalogue = queries.catalogue(session)
         needs += [_offer(row, catalogue) for row in queries.open_offers(session, 10)]
         until = fmt.today + timedelta(days=STEP_DAYS)
+        if request.may("lead.comment"):
+            needs += [question(row) for row in questions.unanswered(session)]
         needs += [_step(row) for row in queries.steps_due(session, 10) if row["next_step_on"] <= until]
         cards += [pipeline_card(request), answer_card(request)]
     if request.may("company.edit"):
@@ -46,6 +48,15 @@ def _offer(row: Row, catalogue: queries.Catalogue) -> Need:
     return Need(
         title, why, "send", "info", action, f"/leads/{number}", band(brief.get("band")), row["deadline_at"]
     )
+
+
+def question(row: Row) -> Need:
+    """Somebody of the other company has asked; for both sides' home."""
+    said = facts.one_line(row["body"] or "")
+    title = tr(_("${who} asks: ${words}", mapping={"who": row["asker"], "words": said}))
+    cause = f"{row['number']} {row['title']}, {fmt.when_text(row['at'])}"
+    url = f"/leads/{row['number']}#say"
+    return Need(title, cause, "message-circle", "info", Action(tr(_("Answer")), url, "get"), url)
 
 
 def _end_of(day: date) -> datetime:
@@ -119,7 +130,7 @@ PIPELINE = ("new", "working", "qualified", "proposed")
 
 def pipeline_card(request: Request) -> dict[str, Any] | None:
     """Open leads by stage, by worth."""
-    found = figures.pipeline(request.db)
+    found, currency = figures.pipeline(request.db)
     if not found:
         return None
     n, worth = sum(count for count, _w in found.values()), sum(w for _c, w in found.values())
@@ -128,12 +139,14 @@ def pipeline_card(request: Request) -> dict[str, Any] | None:
         count, value = found.get(stage, (0, 0.0))
         label = f"{status_label('stage', stage)}, {fmt.num(count)}"
         items.append(charts.Bar(label, value / 1000, None, fmt.num(round(value / 1000))))
-    head = (tr(_("Stage, leads")), tr(_("Worth, thousand")), "")
-    chart = charts.bars(tr(_("Pipeline by stage")), items, head, unit=tr(_("worth, thousand")))
+    in_ = currency or tr(_("mixed currencies"))
+    unit = tr(_("worth, ${currency} thousand", mapping={"currency": in_}))
+    head = (tr(_("Stage, leads")), words.first_up(unit), "")
+    chart = charts.bars(tr(_("Pipeline by stage")), items, head, unit=unit)
     finding = (
         ntr("${n} open lead", "${n} open leads", n)
         + ", "
-        + tr(_("worth ${sum}.", mapping={"sum": fmt.num(round(worth))}))
+        + tr(_("worth ${sum} in ${currency}.", mapping={"sum": fmt.num(round(worth)), "currency": in_}))
     )
     return {
         "title": tr(_("Our pipeline")),

@@ -127,7 +127,8 @@ class FactGroup:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One row of "what needs me now": sorted by deadline only."""
+    """One row of "what needs me now": sorted by deadline; those `first` stand above. more: how many things a row
+    stands for that only leads to them."""
 
     title: str
     cause: str
@@ -138,6 +139,8 @@ class Need:
     worth: str = ""
     until: datetime | None = None
     until_word: str = ""
+    first: bool = False
+    more: int = 1
 
 
 @dataclass(frozen=True, slots=True)

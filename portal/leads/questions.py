@@ -1,0 +1,39 @@
+"""Questions that wait for an answer: words to all by the other company with none by the own company after them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+
+from portal.companies.queries import vendor_id
+from portal.db import PortalSession
+
+# As far back as home looks: newest events of the log, so that its cost does not grow with it.
+EVENTS_BACK = 20_000
+# Row-level security leaves out events and texts that are not for this reader; an offer that is over asks nobody.
+UNANSWERED = text("""
+    with said as materialized (
+        select distinct on (subject_id) subject_id, id, at, coalesce(company_id, :vendor) as company_id,
+               cast(data ->> 'text' as bigint) as text_id
+        from events
+        where id > (select coalesce(max(id), 0) - :back from events) and realm_id = :realm
+          and type = 'lead.commented' and subject_type = 'lead' and data ->> 'to_all' = 'true'
+        order by subject_id, id desc
+    )
+    select o.lead_number as number, o.brief ->> 'title' as title, c.name as asker, t.body, s.at
+    from said s
+    join texts t on t.id = s.text_id
+    join companies c on c.id = s.company_id
+    join offers o on o.lead_id = s.subject_id and o.state in ('offered', 'accepted') and o.ended_at is null
+         and o.company_id = case when :me = :vendor then s.company_id else :me end
+    left join leads l on l.id = s.subject_id
+    where s.company_id <> :me and coalesce(l.stage, 'new') not in ('won', 'lost', 'invalid', 'duplicate')
+    order by s.at desc, s.id desc limit :n
+""")
+
+
+def unanswered(session: PortalSession, limit: int = 5) -> list[Mapping[Any, Any]]:
+    """(number, title, asker, body, at) of the newest questions to the reader's company."""
+    ctx, vendor = session.context, vendor_id(session)
+    values = {"vendor": vendor, "me": ctx.company_id or vendor, "realm": ctx.realm_id}
+    return list(session.execute(UNANSWERED, values | {"back": EVENTS_BACK, "n": limit}).mappings())
