@@ -47,6 +47,8 @@ class FormField:
     choices: Sequence[tuple[str, str]] = ()
     unit: str = ""
     attrs: dict[str, Any] = field(default_factory=dict)
+    always: bool = False
+    """A choice that begins with a value and cannot be none: neither marked as optional nor offered empty."""
 
     @property
     def id(self) -> str:
@@ -93,9 +95,13 @@ class Form(Generic[M]):
             if getattr(rule, "max_length", None):
                 attrs["maxlength"] = rule.max_length
         widget = str(extra.get("widget") or _widget(kind, many, bool(choices)))
+        always = (
+            widget in ("select", "radio") and not optional and not info.is_required() and bool(info.default)
+        )
         return FormField(
             name, info.title or name.replace("_", " ").capitalize(), info.description or "", widget,
             info.is_required() and not optional and widget != "checkbox", "", "", choices, str(extra.get("unit", "")), attrs,
+            always,
         )  # fmt: skip
 
     def __getitem__(self, name: str) -> FormField:
@@ -132,8 +138,14 @@ class Form(Generic[M]):
         except ValidationError as failure:
             for problem in failure.errors():
                 name = str(problem["loc"][0]) if problem["loc"] else ""
-                self.errors.setdefault(name, words(problem))
+                self.errors.setdefault(name, self._said(name, problem))
         return None
+
+    def _said(self, name: str, problem: Any) -> str:
+        widget = next((f.widget for f in self.fields if f.name == name), "")
+        if widget == "email" and problem["type"] in ("string_pattern_mismatch", "value_error"):
+            return tr(_("Write it as name@company.example"))
+        return words(problem)
 
     def fail(self, name: str, message: str) -> None:
         """Add an error that only the action could find ('' = of the whole form)."""
