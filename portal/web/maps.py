@@ -22,7 +22,7 @@ from portal.web.parts import Pin
 OUTLINES = Path(__file__).parent / "static" / "vendor" / "outlines.npz"
 KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on the sphere of radius 6,371 km."""
-MIN_SPAN_KM = 40.0
+MIN_SPAN_KM = 60.0
 """A map never shows less than this, else one town fills it."""
 
 
@@ -210,6 +210,12 @@ def spread(
     return moved
 
 
+LETTER = 7.2
+"""Width of a bold letter of a label, px; rather too wide than cut at the edge."""
+EDGE = 6.0
+"""Room between a label and the edge of its map, px."""
+
+
 def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
     """Names beside their pins where there is room; pins come most important first, so those win the room."""
     taken = [(x - 10, y - 10, x + 10, y + 10) for _mark, x, y in placed]
@@ -217,7 +223,7 @@ def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
     for pin, x, y in placed:
         if not (pin.label and pin.show_label):
             continue
-        size = 6.4 * len(pin.label)
+        size = LETTER * len(pin.label)
         for left, top, anchor in (
             (x + 13, y + 4, "start"),
             (x - 13, y + 4, "end"),
@@ -227,7 +233,8 @@ def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
             begin = left - (0 if anchor == "start" else size if anchor == "end" else size / 2)
             box = (begin, top - 11, begin + size, top + 4)
             free = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
-            if free and box[0] > 2 and box[2] < view.width - 2 and 12 < top < view.height - 2:
+            inside = box[0] > EDGE and box[2] < view.width - EDGE and 12 + EDGE < top < view.height - EDGE
+            if free and inside:
                 taken.append(box)
                 name = " nm" if pin.kind in ("first", "customer") else ""
                 out += Markup('<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
