@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
@@ -24,6 +24,8 @@ class Message:
     text: str
     html: str | None
     message_id: str
+    zone: tzinfo | None = None
+    """Where the reader is: the Date header then speaks of the same time as the text. None: UTC."""
 
 
 def mime(message: Message, sender: str, now: datetime | None = None) -> EmailMessage:
@@ -38,7 +40,7 @@ def mime(message: Message, sender: str, now: datetime | None = None) -> EmailMes
     made["To"] = _address("to", message.to)
     made["Subject"] = message.subject
     made["Message-ID"] = f"<{message.message_id}>"
-    made["Date"] = format_datetime(now or datetime.now(UTC))
+    made["Date"] = format_datetime((now or datetime.now(UTC)).astimezone(message.zone or UTC))
     made["Auto-Submitted"] = "auto-generated"
     made["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
     made.set_content(message.text, cte="quoted-printable")

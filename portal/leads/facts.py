@@ -64,9 +64,7 @@ def one_line(words: str, limit: int = 90) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def facts(
-    brief: Mapping[str, Any], names: Names, fmt: Formatter, tr: Translate
-) -> list[tuple[str, str]]:
+def facts(brief: Mapping[str, Any], names: Names, fmt: Formatter, tr: Translate) -> list[tuple[str, str]]:
     """(label, value) pairs of the offer view; what was not said is left out."""
     band, distance = brief.get("band"), brief.get("distance_m")
     products = [names.lines.get(code, code) for code in brief.get("product_lines") or ()]

@@ -209,6 +209,7 @@ def compose(
         text=_render("offer.txt.jinja2", reader, values),
         html=_render("offer.html.jinja2", reader, values),
         message_id=identity,
+        zone=fmt.tz,
     )
 
 
