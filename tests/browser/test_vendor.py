@@ -111,6 +111,24 @@ def test_the_operator_has_a_home(walk, width: int) -> None:
     w.go("/leads/queue")
 
 
+@pytest.mark.parametrize("email", ["tomas@halden.example", "anna@halden.example"])
+def test_who_sells_and_who_cares_for_partners_read_what_they_may(walk, width: int, email: str) -> None:
+    w = walk(width, email)
+    w.go("/", "home-" + email.partition("@")[0])
+    page = w.go("/leads")
+    page.goto(page.locator("tbody tr a").first.get_attribute("href"))
+    w.look("lead-" + email.partition("@")[0])
+    w.go("/partners")
+    w.go("/me", "me")
+    w.go("/help/lists")
+
+
+def test_strangers_meet_clean_pages(walk, width: int) -> None:
+    w = walk(width)
+    w.go("/forgotten", "forgotten")
+    w.go("/help")
+
+
 def test_what_is_not_there_says_so(walk, width: int) -> None:
     w = walk(width, MANAGER)
     answer = w.page.goto("/leads/L-999999")
