@@ -123,7 +123,8 @@ def _asked(request: Request, ctx: Context) -> tuple[str, int | None]:
 def add_globals(event: BeforeRender) -> None:
     """site, me, nav, ctx, now for the layouts; once per request however many templates it renders."""
     request = event.get("request")
-    if request is None or not hasattr(request, "shell"):
+    page = str(event.get("renderer_name", "")).endswith(".jinja2")  # JSON has no layout to fill
+    if request is None or not page or not hasattr(request, "shell"):
         return
     shell: Shell = request.shell
     for name in ("site", "me", "nav", "ctx"):
