@@ -98,7 +98,7 @@ def reachable(path: Path, owner: Owner) -> bool:
 
 
 def data_dir(var: Path, owner: Owner | None) -> Path:
-    """VAR_DIR/pg; as root in a closed folder (/root/...) a place of its own, rather than opening the folder to all."""
+    """VAR_DIR/pg; as root in a closed folder (its home, say) a place of its own, rather than opening the folder to all."""
     if owner is None or reachable(var / "pg", owner):
         return var / "pg"
     return ROOT_HOME / short_name(var) / "pg"
@@ -191,7 +191,7 @@ def choose_programs(data: Path, available: list[Programs]) -> Programs:
 
 
 def _runnable(programs: Programs, owner: Owner | None) -> Programs:
-    """The same programs where `owner` can reach them: a wheel under /root is copied once, not opened to the world.
+    """The same programs where `owner` can reach them: a wheel in a closed home is copied once, not opened to the world.
 
     A wheel's programs find their libraries in the folder NAME.libs beside the package, so that goes along.
     """
