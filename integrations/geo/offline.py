@@ -55,7 +55,7 @@ class OfflineGeocoder:
 
     def warm(self, country: str = "US") -> None:
         """Load what the first question for `country` would load (up to a second)."""
-        self.locate(country, city="-")
+        self.locate(country, postal="00000", city="-", subdivision="DC" if country == "US" else None)
 
 
 def _in_the_us(postal: str | None, city: str | None, area: str | None) -> Located | None:

@@ -4,6 +4,8 @@ import hashlib
 import os
 import smtplib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +33,20 @@ class SmtpSender:
 
     def send(self, message: Message) -> None:
         """Hand over to the server; its refusal is smtplib.SMTPException."""
+        made = mime(message, self.sender)
+        with self._session() as client:
+            client.send_message(made)
+
+    def check(self) -> None:
+        """Greet the server, sign in, send nothing."""
+        with self._session() as client:
+            client.noop()
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
         parts = urlsplit(self.url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise MailError("SMTP_URL: use smtp://user:password@host:587 or smtps://user:password@host:465")
-        made = mime(message, self.sender)
         secure = ssl.create_default_context()
         if parts.scheme == "smtps":
             client: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -49,7 +61,7 @@ class SmtpSender:
                 client.starttls(context=secure)
             if parts.username:
                 client.login(unquote(parts.username), unquote(parts.password or ""))
-            client.send_message(made)
+            yield client
 
 
 def _offers_tls(client: smtplib.SMTP) -> bool:

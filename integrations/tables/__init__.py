@@ -1,7 +1,14 @@
-"""Tables on the wire: CSV and JSON files in, as a stream of rows; CSV out that no spreadsheet will run."""
+"""Tables on the wire: CSV and JSON files in, as a stream of rows; CSV and XLSX out that no spreadsheet will run."""
 
 from integrations.tables.reading import EXTRA, Limits, TableError, sniffed, table
-from integrations.tables.writing import cell_text, neutralise, restored, write_csv, write_wrong_rows
+from integrations.tables.writing import (
+    cell_text,
+    neutralise,
+    restored,
+    write_csv,
+    write_sheet,
+    write_wrong_rows,
+)
 
 __all__ = [
     "EXTRA",
@@ -13,5 +20,6 @@ __all__ = [
     "sniffed",
     "table",
     "write_csv",
+    "write_sheet",
     "write_wrong_rows",
 ]
