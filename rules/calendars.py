@@ -86,7 +86,7 @@ def _instant(zone_name: str, day: date, minute: int, last: bool) -> datetime:
     return second if last else first
 
 
-def _windows(calendar: Calendar, start: datetime) -> Iterator[tuple[datetime, datetime]]:
+def windows(calendar: Calendar, start: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Open intervals in UTC that end after `start`, in order, the first cut at `start`; stops after a year of none."""
     name = calendar.time_zone
     cursor = start.astimezone(UTC)
@@ -106,7 +106,7 @@ def _windows(calendar: Calendar, start: datetime) -> Iterator[tuple[datetime, da
 
 def next_opening(calendar: Calendar, start: datetime) -> datetime | None:
     """The first instant at or after `start` at which the calendar is open; None when it never opens."""
-    return next((opened for opened, _closed in _windows(calendar, start)), None)
+    return next((opened for opened, _closed in windows(calendar, start)), None)
 
 
 def opens_within(calendar: Calendar, start: datetime, cap_minutes: int) -> bool:
@@ -122,7 +122,7 @@ def add_working(calendar: Calendar, start: datetime, minutes: int) -> datetime:
     Raises NeverOpens when the calendar has not that much working time within reach.
     """
     left = minutes * _MINUTE
-    for opened, closed in _windows(calendar, start):
+    for opened, closed in windows(calendar, start):
         if closed - opened >= left:
             return opened + left
         left -= closed - opened
@@ -135,7 +135,7 @@ def deadline(calendar: Calendar, start: datetime, minutes: int, cap_minutes: int
     """`add_working`, but never later than `cap_minutes` of wall clock after `start`; works for every calendar."""
     cap = start.astimezone(UTC) + cap_minutes * _MINUTE
     left = minutes * _MINUTE
-    for opened, closed in _windows(calendar, start):
+    for opened, closed in windows(calendar, start):
         if opened >= cap:
             break
         if closed - opened >= left:
@@ -150,7 +150,7 @@ def working_minutes_between(calendar: Calendar, start: datetime, end: datetime) 
     if end < start:
         return -working_minutes_between(calendar, end, start)
     worked = timedelta()
-    for opened, closed in _windows(calendar, start):
+    for opened, closed in windows(calendar, start):
         if opened >= end:
             break
         worked += min(closed, end) - opened

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .axes import Asked
 from .examples import EXCLUDED_NAME, Example
 from .model import ALL_GATES, EXCLUDED, Snapshot
-from .reference import decide
+from .reference import Reference
 from .ruleset import RuleSet
+from .tables.form import acting_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,13 @@ def run_examples(ruleset: RuleSet) -> tuple[ExampleResult, ...]:
 
 def _run(ruleset: RuleSet, example: Example) -> ExampleResult:
     snapshot = Snapshot(1, example.candidates)
-    decision = decide(ruleset, snapshot, example.request, example.state)
+    engine = Reference(ruleset, snapshot)
+    shortlist = engine.shortlist(example.request)
+    decision = engine.decide(example.request, shortlist, example.state)
+    gates = engine.gates(example.request, shortlist, example.state)
     names = {candidate.id: candidate.name for candidate in snapshot.candidates}
     order = tuple(names[one.id] for one in decision.ranked)
-    found = {c.name: _gate(byte) for c, byte in zip(snapshot.candidates, decision.gates, strict=True)}
+    found = {c.name: _gate(byte) for c, byte in zip(snapshot.candidates, gates, strict=True)}
     differ = tuple((name, gate, found[name]) for name, gate in example.gates if found[name] != gate)
     passed = not differ and example.order in (None, order)
     return ExampleResult(example.name, passed, example.order, order, differ)
@@ -41,3 +46,25 @@ def _gate(byte: int) -> str | None:
     if byte == EXCLUDED:
         return EXCLUDED_NAME
     return ALL_GATES[byte - 1] if byte else None
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """Which rows (from 1) of a table an example expected to act, and which did."""
+
+    table: str
+    name: str
+    passed: bool
+    expected: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+def run_table_examples(ruleset: RuleSet) -> tuple[TableResult, ...]:
+    """Ask every example of every table which rows act on it."""
+    results = []
+    for table in ruleset.tables:
+        for example in table.examples:
+            asked = Asked(example.request)
+            rows = acting_rows(table, (row for row in table.rows if row.applies(asked)))
+            results.append(TableResult(table.id, example.name, rows == example.rows, example.rows, rows))
+    return tuple(results)

@@ -10,21 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from .answers import State
 from .errors import ConflictError, UnknownError
 from .model import (
     ALL_GATES,
+    FIGURES,
+    RANKED_MOST,
     TERRITORY_KINDS,
     Candidate,
     Certification,
     Request,
-    State,
     Territory,
     TerritoryKind,
+    read_attributes,
+    read_ids,
 )
 from .reading import COUNTRY, NAME, TEXT, Node
 
 MAX_EXAMPLES = 200
-MAX_CANDIDATES = 50
+MAX_CANDIDATES = RANKED_MOST  # so that a decision names all of them
 EXCLUDED_NAME = "excluded"
 PARTNER_KEYS = (
     *(
@@ -40,6 +44,7 @@ PARTNER_KEYS = (
     ),
     *("product_lines", "capacity", "load"),
 )
+LATER_KEYS = ("tags", "accounts", "distributor_of", "figures", "custom")  # since the second form
 _LONG_AGO = date(2000, 1, 1)
 _NATIONWIDE = (Territory("nationwide"),)
 
@@ -57,10 +62,10 @@ class Example:
     source: Mapping[str, object]
 
     @staticmethod
-    def read(node: Node) -> Example:
+    def read(node: Node, form: int = 2) -> Example:
         """Read one example; faults go into the node's list."""
         node.keys(("name", "request", "candidates", "expect"))
-        candidates, load = _read_candidates(node["candidates"])
+        candidates, load = _read_candidates(node["candidates"], form)
         names = {candidate.name for candidate in candidates}
         expect = node["expect"]
         expect.keys((), ("order", "gates"))
@@ -72,7 +77,7 @@ class Example:
             expect.fault(ConflictError(expect.path, expect.value, "must expect an order or gates"))
         return Example(
             name=node["name"].text(),
-            request=Request.read(node["request"]),
+            request=Request.read(node["request"], form),
             candidates=candidates,
             load=load,
             order=order,
@@ -98,11 +103,11 @@ def _read_gates(node: Node, names: set[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _read_candidates(node: Node) -> tuple[tuple[Candidate, ...], dict[int, int]]:
+def _read_candidates(node: Node, form: int) -> tuple[tuple[Candidate, ...], dict[int, int]]:
     candidates: list[Candidate] = []
     load: dict[int, int] = {}
     for index, item in enumerate(node.items(MAX_CANDIDATES, least=1), start=1):
-        candidate = _read_candidate(item, index)
+        candidate = _read_candidate(item, index, form)
         if candidate.name in {other.name for other in candidates}:
             item.fault(
                 ConflictError(item["name"].path, candidate.name, "stands twice; give each its own name")
@@ -112,8 +117,9 @@ def _read_candidates(node: Node) -> tuple[tuple[Candidate, ...], dict[int, int]]
     return tuple(candidates), load
 
 
-def _read_candidate(node: Node, number: int) -> Candidate:
-    node.keys(("name",), PARTNER_KEYS)
+def _read_candidate(node: Node, number: int, form: int) -> Candidate:
+    later = LATER_KEYS if form == 1 else ()
+    node.keys(("name",), PARTNER_KEYS if later else (*PARTNER_KEYS, *LATER_KEYS), later)
     territories = node["territories"]
     return Candidate(
         id=number,
@@ -131,7 +137,18 @@ def _read_candidate(node: Node, number: int) -> Candidate:
         certifications=tuple(_read_certification(item) for item in node["certifications"].items(100)),
         product_lines=frozenset(node["product_lines"].words(TEXT, 100)),
         capacity=node["capacity"].integer(0, 10**6, default=10),
+        tags=None if node["tags"].absent else frozenset(node["tags"].words(TEXT, 100)),
+        accounts=frozenset(node["accounts"].words(TEXT, 100)),
+        distributor_of=read_ids(node["distributor_of"]) or frozenset(),
+        figures=_read_figures(node["figures"]),
+        custom=read_attributes(node["custom"]),
     )
+
+
+def _read_figures(node: Node) -> dict[str, int]:
+    if node.absent or not node.keys((), FIGURES):
+        return {}
+    return {name: value.integer(0, 10**9) for name, value in node.members()}
 
 
 def _kind(text: str) -> TerritoryKind:

@@ -5,11 +5,13 @@ Structured data only; a page turns it into sentences in the reader's language.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .answers import Engine, Ranked, State
+from .case import Case
 from .errors import RequestError
-from .gates import GateOutcome, all_outcomes
-from .model import Engine, Ranked, Request, Snapshot, State
+from .gates import GateOutcome, all_outcomes, failing
+from .model import Request, Snapshot
 from .ranking import rank
 from .reference import Reference
 from .ruleset import RuleSet
@@ -70,36 +72,57 @@ def explain(
     if position is None:
         raise RequestError("candidate_id", candidate_id, "is not in this snapshot; take one of its locations")
     candidate = snapshot.candidates[position]
-    outcomes = all_outcomes(ruleset, request, candidate, state)
-    failing = tuple(one.gate for one in outcomes if not one.passed)
+    engine = engine or Reference(ruleset, snapshot)
+    case = _case(ruleset, snapshot, request, state, engine)
+    outcomes = all_outcomes(case, candidate)
+    failed = tuple(one.gate for one in outcomes if not one.passed)
     excluded = candidate_id in request.excluded
+    in_force = {row.id for rows in case.rows.values() for row in rows}
     rows = tuple(
-        RowOutcome(row.id, row.effect, row.points, row.meets(candidate, request.day))
+        RowOutcome(row.id, row.effect, row.points, case.meets(row, candidate))
         for row in ruleset.rules
-        if row.applies(request)
+        if row.id in in_force
     )
     return Explanation(
         candidate_id=candidate_id,
-        eligible=not failing and not excluded,
+        eligible=not failed and not excluded,
         excluded=excluded,
-        first_failing=failing[0] if failing else None,
-        failing=failing,
+        first_failing=failed[0] if failed else None,
+        failing=failed,
         gates=outcomes,
         rows=rows,
-        standing=_standing(
-            engine or Reference(ruleset, snapshot), ruleset, snapshot, request, state, position
-        ),
+        standing=_standing(case, snapshot, engine.gates(request, engine.shortlist(request), state), position),
     )
 
 
-def _standing(
-    engine: Engine, ruleset: RuleSet, snapshot: Snapshot, request: Request, state: State, position: int
-) -> Standing:
+def _standing(case: Case, snapshot: Snapshot, gates: bytes, position: int) -> Standing:
     """Rank the eligible again with this candidate among them, whether it is eligible or not."""
-    gates = engine.decide(request, engine.shortlist(request), state).gates
     among = [c for index, c in enumerate(snapshot.candidates) if gates[index] == 0 or index == position]
-    ranked = rank(ruleset, request, among, state).ranked
+    ranked = rank(case, among).ranked
     own_id = snapshot.candidates[position].id
     place = next(index for index, one in enumerate(ranked) if one.id == own_id)
     behind = max(0, ranked[0].score - ranked[place].score)
     return Standing(ranked[place], place + 1, behind, hypothetical=gates[position] != 0)
+
+
+def _case(rules: RuleSet, snapshot: Snapshot, request: Request, state: State, engine: Engine | None) -> Case:
+    """The case with the handling of its decision, which is asked for only where rules can make one."""
+    case = Case.of(rules, snapshot, request, state)
+    if not rules.narrows:
+        return case
+    engine = engine or Reference(rules, snapshot)
+    return replace(case, handling=engine.decide(request, engine.shortlist(request), state).handling)
+
+
+def one_short(
+    rules: RuleSet, snapshot: Snapshot, request: Request, state: State, engine: Engine | None = None
+) -> dict[int, str]:
+    """The near misses: id and gate of every candidate that exactly one gate stopped; the excluded are none."""
+    case = _case(rules, snapshot, request, state, engine)
+    found: dict[int, str] = {}
+    for candidate in snapshot.candidates:
+        if candidate.id not in request.excluded:
+            failed = failing(case, candidate, 2)
+            if len(failed) == 1:
+                found[candidate.id] = failed[0]
+    return found

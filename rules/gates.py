@@ -12,10 +12,11 @@ from datetime import date, timedelta
 
 from .calendars import next_opening
 from .canonical import utc_text
+from .case import Case
 from .geo import between_m
-from .model import Candidate, Certification, Place, Request, Snapshot, State, Territory
-from .rows import Row, full_subdivision, plain_postal
-from .ruleset import RuleSet
+from .model import ALL_GATES, Candidate, Certification, Place, Territory
+from .places import full_subdivision, plain_postal
+from .precedence import claims
 
 Json = object  # whatever json.dumps writes; a precise type would say less than the docstrings
 
@@ -61,11 +62,11 @@ def certified(held: Sequence[Certification], programme: str, line: str | None, d
     )
 
 
-def _active(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
+def _active(case: Case, candidate: Candidate) -> GateOutcome:
     return GateOutcome("active", candidate.active, {"active": candidate.active})
 
 
-def _agreement(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
+def _agreement(case: Case, candidate: Candidate) -> GateOutcome:
     return GateOutcome("agreement", candidate.agreement_accepted, {"accepted": candidate.agreement_accepted})
 
 
@@ -79,8 +80,8 @@ def _territory_facts(territory: Territory, place: Place) -> dict[str, Json]:
     }
 
 
-def _territory(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
-    place = request.place
+def _territory(case: Case, candidate: Candidate) -> GateOutcome:
+    place = case.request.place
     covering = [one for one in candidate.territories if covers(one, place)]
     facts: dict[str, Json] = {
         "place_known": place.country is not None,
@@ -113,8 +114,8 @@ def _why_not_certified(
     }
 
 
-def _certified(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
-    day, held = request.day, candidate.certifications
+def _certified(case: Case, candidate: Candidate) -> GateOutcome:
+    request, day, held = case.request, case.asked.day, candidate.certifications
     lines: Sequence[str | None] = request.product_lines or (None,)
     missing = [
         _why_not_certified(held, programme, line, day)
@@ -130,15 +131,16 @@ def _certified(rules: RuleSet, request: Request, candidate: Candidate, state: St
     return GateOutcome("certified", not missing, facts)
 
 
-def _authorised(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
+def _authorised(case: Case, candidate: Candidate) -> GateOutcome:
+    request = case.request
     missing = [line for line in request.product_lines if line not in candidate.product_lines]
     return GateOutcome(
         "authorised", not missing, {"required": list(request.product_lines), "missing": missing}
     )
 
 
-def _capacity(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
-    load = state.load.get(candidate.id, 0)
+def _capacity(case: Case, candidate: Candidate) -> GateOutcome:
+    load = case.load(candidate)
     facts: dict[str, Json] = {
         "load": load,
         "capacity": candidate.capacity,
@@ -147,9 +149,10 @@ def _capacity(rules: RuleSet, request: Request, candidate: Candidate, state: Sta
     return GateOutcome("capacity", load < candidate.capacity, facts)
 
 
-def _opens(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
+def _opens(case: Case, candidate: Candidate) -> GateOutcome:
+    request = case.request
     opening = next_opening(candidate.calendar, request.as_of)
-    before = request.as_of + timedelta(minutes=rules.offer.cap_minutes)
+    before = request.as_of + timedelta(minutes=case.offer_to(candidate).cap_minutes)
     facts: dict[str, Json] = {
         "opens_at": utc_text(opening) if opening else None,
         "before": utc_text(before),
@@ -158,49 +161,111 @@ def _opens(rules: RuleSet, request: Request, candidate: Candidate, state: State)
     return GateOutcome("opens", opening is not None and opening < before, facts)
 
 
-def rows_in_force(rules: RuleSet, request: Request, effect: str) -> tuple[Row, ...]:
-    """The rows of one effect whose `when` holds for this request on its day, in the order of the rule set."""
-    return tuple(row for row in rules.rules if row.effect == effect and row.applies(request))
+def _waiver(case: Case, candidate: Candidate) -> str | None:
+    """The fallback row that lets the candidate through the rules."""
+    row = case.named(case.handling.fallback, "fallback")
+    return row.id if row is not None and row.who and case.meets(row, candidate) else None
 
 
-def _excludes(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
-    rows = rows_in_force(rules, request, "exclude")
-    hit = [row.id for row in rows if row.meets(candidate, request.day)]
-    return GateOutcome("excludes", not hit, {"rows": [row.id for row in rows], "hit": hit})
+def _rule(gate: str, case: Case, candidate: Candidate, passed: bool, facts: dict[str, Json]) -> GateOutcome:
+    """A rule's gate, which a fallback waives."""
+    waived = None if passed else _waiver(case, candidate)
+    return GateOutcome(gate, passed or waived is not None, facts | ({"waived": waived} if waived else {}))
 
 
-def _requires(rules: RuleSet, request: Request, candidate: Candidate, state: State) -> GateOutcome:
-    rows = rows_in_force(rules, request, "require")
-    unmet = [row.id for row in rows if not row.meets(candidate, request.day)]
-    return GateOutcome("requires", not unmet, {"rows": [row.id for row in rows], "unmet": unmet})
+def _excludes(case: Case, candidate: Candidate) -> GateOutcome:
+    rows = case.in_force("exclude")
+    hit = [row.id for row in rows if case.meets(row, candidate)]
+    return _rule("excludes", case, candidate, not hit, {"rows": [row.id for row in rows], "hit": hit})
 
 
-_Gate = Callable[[RuleSet, Request, Candidate, State], GateOutcome]
+def _requires(case: Case, candidate: Candidate) -> GateOutcome:
+    rows = case.in_force("require")
+    unmet = [row.id for row in rows if not case.meets(row, candidate)]
+    return _rule("requires", case, candidate, not unmet, {"rows": [row.id for row in rows], "unmet": unmet})
+
+
+def _cap(case: Case, candidate: Candidate) -> GateOutcome:
+    caps: list[dict[str, Json]] = []
+    full = False
+    for row in case.in_force("cap"):
+        if case.meets(row, candidate):
+            taken = case.state.taken.get(row.id, {}).get(candidate.id, 0)
+            full = full or taken >= row.terms.most
+            caps.append({"row": row.id, "taken": taken, "most": row.terms.most, "per": row.terms.per})
+    return _rule("cap", case, candidate, not full, {"caps": caps})
+
+
+def _claimed(case: Case, candidate: Candidate) -> GateOutcome:
+    claim = case.handling.claim
+    passed = claim is None or claims(claim, candidate, case.request)
+    return _rule("claimed", case, candidate, passed, {"claim": claim})
+
+
+def _house(case: Case, candidate: Candidate) -> GateOutcome:
+    row = case.named(case.handling.house, "house")
+    facts: dict[str, Json] = {"row": row.id if row else None, "rep": row.terms.rep if row else None}
+    return _rule("house", case, candidate, row is None, facts)
+
+
+def _exclusive(case: Case, candidate: Candidate) -> GateOutcome:
+    rows = [row for row in case.in_force("exclusive") if row.id in case.handling.exclusive]
+    met = {row.id for row in rows if case.meets(row, candidate)}
+    hard = [row for row in rows if row.terms.hard]
+    passed = all(row.id in met for row in rows if not row.terms.hard)
+    passed = passed and (not hard or any(row.id in met for row in hard))
+    facts: dict[str, Json] = {"rows": [row.id for row in rows], "hard": [row.id for row in hard]}
+    return _rule("exclusive", case, candidate, passed, facts | {"met": sorted(met)})
+
+
+def _pool(case: Case, candidate: Candidate) -> GateOutcome:
+    row = case.named(case.handling.pool, "pool")
+    passed = row is None or case.meets(row, candidate)
+    facts: dict[str, Json] = {"row": row.id if row else None, "name": row.terms.name if row else None}
+    return _rule("pool", case, candidate, passed, facts)
+
+
+def _distributor(case: Case, candidate: Candidate) -> GateOutcome:
+    via = case.handling.via
+    passed = via is None or candidate.id in case.handling.distributors
+    facts: dict[str, Json] = {"row": via, "supplies": [str(i) for i in sorted(candidate.distributor_of)]}
+    return _rule("distributor", case, candidate, passed, facts)
+
+
+_Gate = Callable[[Case, Candidate], GateOutcome]
 _GATES: tuple[_Gate, ...] = (
     *(_active, _agreement, _territory, _certified, _authorised, _capacity, _opens, _excludes, _requires),
+    *(_cap, _claimed, _house, _exclusive, _pool, _distributor),
 )
+_ALWAYS = 9  # gates that every explanation tells
+_NARROWING = _GATES[len(_GATES) - 5 :]
 
 
-def all_outcomes(
-    rules: RuleSet, request: Request, candidate: Candidate, state: State
-) -> tuple[GateOutcome, ...]:
-    """Every gate for one candidate, in the order of ALL_GATES, whether an earlier one failed or not."""
-    return tuple(gate(rules, request, candidate, state) for gate in _GATES)
+def all_outcomes(case: Case, candidate: Candidate) -> tuple[GateOutcome, ...]:
+    """Every gate for one candidate, in the order of ALL_GATES, whether an earlier one failed or not.
+
+    Those after excludes and requires only where the rule set has such rules.
+    """
+    used = case.rules.gates_used
+    return tuple(
+        gate(case, candidate)
+        for name, gate in zip(ALL_GATES, _GATES, strict=True)
+        if name in ALL_GATES[:_ALWAYS] or name in used
+    )
 
 
-def one_short(rules: RuleSet, snapshot: Snapshot, request: Request, state: State) -> dict[int, str]:
-    """The near misses: id and gate of every candidate that exactly one gate stopped; the excluded are none."""
-    found: dict[int, str] = {}
-    for candidate in snapshot.candidates:
-        if candidate.id in request.excluded:
-            continue
-        failed: list[str] = []
-        for gate in _GATES:
-            outcome = gate(rules, request, candidate, state)
-            if not outcome.passed:
-                failed.append(outcome.gate)
-                if len(failed) == 2:
-                    break
-        if len(failed) == 1:
-            found[candidate.id] = failed[0]
+def narrowed_by(case: Case, candidate: Candidate) -> str | None:
+    """The first gate of those that depend on the whole field which stops the candidate."""
+    return next((found.gate for gate in _NARROWING if not (found := gate(case, candidate)).passed), None)
+
+
+def failing(case: Case, candidate: Candidate, most: int) -> list[str]:
+    """The first `most` gates that stop the candidate."""
+    found: list[str] = []
+    for gate in _GATES:
+        outcome = gate(case, candidate)
+        if not outcome.passed:
+            found.append(outcome.gate)
+            if len(found) == most:
+                break
     return found

@@ -1,4 +1,4 @@
-"""What the engine is asked about and what it answers: frozen values that can read and write themselves.
+"""What the engine is asked about: frozen values that can read and write themselves.
 
 Ids are 63-bit integers here and strings in JSON. No value in this file holds personal data: a request knows a place and
 needs, never who asks. Days are UTC days of `Request.as_of`.
@@ -6,25 +6,33 @@ needs, never who asks. Days are UTC days of `Request.as_of`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Literal
 
 from .calendars import ALWAYS_OPEN, Calendar
 from .canonical import utc_text
 from .errors import RequestError
+from .money import NO_RATES, Rates
+from .performance import Performance
 from .reading import MAX_INT, Node
 
 # The order is fixed: a candidate is counted at the first gate that stops it, and a decision stores 1 + this index.
 GATES = ("active", "agreement", "territory", "certified", "authorised", "capacity", "opens")
 # After the hard gates come the rows of the rule set: whom a row excludes, then who misses what a row requires.
-RULE_GATES = ("excludes", "requires")
+# Then those who have had their share of offers, and those from whom a claim, the house, an exclusivity, a pool or a
+# distributor takes it.
+RULE_GATES = ("excludes", "requires", "cap", "claimed", "house", "exclusive", "pool", "distributor")
 ALL_GATES = GATES + RULE_GATES
 STATIC_GATES = 5  # the first five need no state and no clock beyond the day
 ELIGIBLE = 0
 EXCLUDED = 0xFF  # taken out by the request itself: a partner that already refused
+
+# A decision names so many of the eligible, best first; it counts all of them.
+RANKED_MOST = 50
 
 CREDIT_ONE = 1 << 32  # one turn, in the fixed point of 2**-32 in which fairness credit is kept
 
@@ -55,9 +63,17 @@ class Place:
                 raise RequestError(f"place.{name}", value, f"must be degrees from -{most} to {most}, or None")
 
 
+# A custom attribute: words, an integer (scaled as its declaration says), a day, or yes and no. Absent is unknown.
+Attribute = str | frozenset[str] | int | date | bool
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing to be routed. Lines and certifications are sets, kept sorted; `as_of` is turned into UTC."""
+    """One thing to be routed. Lines and certifications are sets, kept sorted; `as_of` is turned into UTC.
+
+    `account` is the key of a named account, `relationships` the companies that work with this customer already, None
+    when nobody has looked; `open_now` whether the vendor's own desk is open. All of them may be unknown.
+    """
 
     id: int
     place: Place
@@ -71,6 +87,11 @@ class Request:
     as_of: datetime
     seed: int
     excluded: frozenset[int] = frozenset()
+    segment: str | None = None
+    account: str | None = None
+    relationships: frozenset[int] | None = None
+    open_now: bool | None = None
+    custom: Mapping[str, Attribute] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.as_of.tzinfo is None:
@@ -88,7 +109,10 @@ class Request:
         return self.as_of.date()
 
     def to_json(self) -> dict[str, object]:
-        """The stored form: no personal data, ids and seed as strings, sets sorted, nothing absent left out."""
+        """The stored form: no personal data, ids and seed as strings, sets sorted.
+
+        Facts of the first form are written even when absent, later ones only when they are known.
+        """
         return {
             "id": str(self.id),
             "place": {name: getattr(self.place, name) for name in PLACE_FIELDS},
@@ -102,20 +126,34 @@ class Request:
             "as_of": utc_text(self.as_of),
             "seed": str(self.seed),
             "excluded": [str(i) for i in sorted(self.excluded)],
+            **self._later_json(),
         }
+
+    def _later_json(self) -> dict[str, object]:
+        later: dict[str, object] = {
+            "segment": self.segment,
+            "account": self.account,
+            "relationships": None
+            if self.relationships is None
+            else [str(i) for i in sorted(self.relationships)],
+            "open_now": self.open_now,
+            "custom": {name: attribute_json(value) for name, value in sorted(self.custom.items())} or None,
+        }
+        return {name: value for name, value in later.items() if value is not None}
 
     @staticmethod
     def from_json(data: object) -> Request:
         """Read the stored form; only `as_of` must be there. RequestError names the first thing that is wrong."""
         node = Node(data)
         request = Request.read(node)
-        _refuse(node)
+        refuse(node)
         return request
 
     @staticmethod
-    def read(node: Node) -> Request:
-        """Read one request inside a larger document; faults go into the node's list."""
-        node.keys(("as_of",), REQUEST_FIELDS)
+    def read(node: Node, form: int = 2) -> Request:
+        """Read one request inside a larger document of that form; faults go into the node's list."""
+        later = LATER_FIELDS if form == 1 else ()
+        node.keys(("as_of",), tuple(name for name in REQUEST_FIELDS if name not in later), later)
         amount = node["amount_minor"]
         return Request(
             id=0 if node["id"].absent else node["id"].id(),
@@ -130,14 +168,49 @@ class Request:
             as_of=node["as_of"].moment(),
             seed=0 if node["seed"].absent else node["seed"].id(),
             excluded=frozenset(item.id() for item in node["excluded"].items(MAX_WORDS)),
+            segment=node["segment"].plain_or_none(),
+            account=node["account"].plain_or_none(),
+            relationships=read_ids(node["relationships"]),
+            open_now=None if node["open_now"].absent else node["open_now"].boolean(False),
+            custom=read_attributes(node["custom"]),
         )
+
+
+def read_ids(node: Node) -> frozenset[int] | None:
+    """A list of ids; absent is unknown."""
+    return None if node.absent else frozenset(item.id() for item in node.items(MAX_WORDS))
+
+
+def attribute_json(value: Attribute) -> object:
+    """A custom attribute as it is stored: a day as {"day": ...}, words sorted."""
+    if isinstance(value, date):
+        return {"day": value.isoformat()}
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def read_attributes(node: Node) -> dict[str, Attribute]:
+    """Custom attributes by name; faults go into the node's list."""
+    return {} if node.absent else {name: _read_attribute(value) for name, value in node.members()}
+
+
+def _read_attribute(node: Node) -> Attribute:
+    value = node.value
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Mapping):
+        return (node["day"].day() if node.keys(("day",)) else None) or date.min
+    if isinstance(value, (list, tuple)):
+        return frozenset(_plain_words(node))
+    return node.integer(-MAX_INT, MAX_INT - 1)
 
 
 MAX_WORDS = 100_000  # members of a list in a stored request
 PLACE_FIELDS = ("country", "subdivision", "postal", "city", "lat", "lon")
+LATER_FIELDS = ("segment", "account", "relationships", "open_now", "custom")  # since the second form
 REQUEST_FIELDS = (
     *("id", "place", "product_lines", "certifications", "amount_minor", "currency"),
     *("language", "industry", "source", "seed", "excluded"),
+    *LATER_FIELDS,
 )
 
 
@@ -158,7 +231,8 @@ def _read_place(node: Node) -> Place:
     )
 
 
-def _refuse(node: Node) -> None:
+def refuse(node: Node) -> None:
+    """RequestError for the first fault, if there is one."""
     for fault in node.faults:
         raise RequestError(fault.path, fault.value, fault.cure)
 
@@ -189,9 +263,17 @@ class Certification:
         return self.issued <= day and (self.expires is None or day <= self.expires)
 
 
+# Measured performance a row may ask for: rates in thousandths, times in minutes, counts.
+FIGURES = ("win_rate", "accept_rate", "answer_minutes", "won", "held")
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A partner's location as routing sees it; `id` is the location's, `country` where it stands."""
+    """A partner's location as routing sees it; `id` is the location's, `country` where it stands.
+
+    `tags` None: nobody has said. `accounts` are named accounts it looks after, `distributor_of` the companies it
+    supplies. `figures` are measured (see `FIGURES`), `custom` declared by the vendor; what is absent is unknown.
+    """
 
     id: int
     company_id: int
@@ -207,14 +289,29 @@ class Candidate:
     product_lines: frozenset[str] = frozenset()
     capacity: int = 0
     calendar: Calendar = ALWAYS_OPEN
+    tags: frozenset[str] | None = None
+    accounts: frozenset[str] = frozenset()
+    distributor_of: frozenset[int] = frozenset()
+    figures: Mapping[str, int] = field(default_factory=dict)
+    custom: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+def _id_of(candidate: Candidate) -> int:
+    return candidate.id
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All candidates at one version, sorted by id whatever order they come in; the same id twice is a RequestError."""
+    """All candidates at one version, sorted by id whatever order they come in; the same id twice is a RequestError.
+
+    `rates` are the exchange rates of then; without them an amount is known in its own currency alone. `performance`
+    is the frozen table of then; without it its terms are 0.
+    """
 
     version: int
     candidates: tuple[Candidate, ...]
+    rates: Rates = NO_RATES
+    performance: Performance | None = None
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.candidates, key=lambda candidate: candidate.id))
@@ -223,8 +320,30 @@ class Snapshot:
                 raise RequestError("candidates", after.id, "stands twice in the snapshot; keep one")
         object.__setattr__(self, "candidates", ordered)
 
+    def with_changes(
+        self, version: int, changed: Iterable[Candidate] = (), removed: Iterable[int] = ()
+    ) -> Snapshot:
+        """The next version: candidates replaced or added, others removed (strangers are ignored); the rest is shared."""
+        candidates = list(self.candidates)
+        for one in changed:
+            at = bisect_left(candidates, one.id, key=_id_of)
+            there = at < len(candidates) and candidates[at].id == one.id
+            candidates[at : at + there] = [one]
+        for candidate_id in removed:
+            at = bisect_left(candidates, candidate_id, key=_id_of)
+            if at < len(candidates) and candidates[at].id == candidate_id:
+                del candidates[at]
+        made = object.__new__(
+            Snapshot
+        )  # it is in order: to sort a hundred thousand again takes longer than all else
+        for known in fields(self):
+            object.__setattr__(made, known.name, getattr(self, known.name))
+        object.__setattr__(made, "version", version)
+        object.__setattr__(made, "candidates", tuple(candidates))
+        return made
+
     def position(self, candidate_id: int) -> int | None:
-        """Index in `candidates` and so in `Decision.gates`; None for a stranger. Binary search."""
+        """Index in `candidates` and so in `Engine.gates`; None for a stranger. Binary search."""
         low, high = 0, len(self.candidates)
         while low < high:
             middle = (low + high) // 2
@@ -234,79 +353,3 @@ class Snapshot:
                 high = middle
         found = low < len(self.candidates) and self.candidates[low].id == candidate_id
         return low if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What changes between decisions, by location: open leads, and fairness credit in 2**-32 turns. Absent is 0."""
-
-    load: Mapping[int, int] = field(default_factory=dict)
-    credit: Mapping[int, int] = field(default_factory=dict)
-
-    def only(self, ids: Iterable[int]) -> State:
-        """Just the values of these locations, zeros left out: what a decision stores (ids of its shortlist)."""
-        ids = sorted(ids)
-        load = {i: self.load[i] for i in ids if self.load.get(i)}
-        credit = {i: self.credit[i] for i in ids if self.credit.get(i)}
-        return State(load, credit)
-
-    def to_json(self) -> dict[str, dict[str, int]]:
-        """The stored form: ids as strings, zeros left out, credit as integers of 2**-32."""
-        return {
-            "load": {str(i): self.load[i] for i in sorted(self.load) if self.load[i]},
-            "credit": {str(i): self.credit[i] for i in sorted(self.credit) if self.credit[i]},
-        }
-
-    @staticmethod
-    def from_json(data: object) -> State:
-        """Read the stored form; RequestError names the first thing that is wrong."""
-        node = Node(data)
-        node.keys((), ("load", "credit"))
-        load = {Node(k, n.path, n.faults).id(): n.integer(0, MAX_INT - 1) for k, n in node["load"].members()}
-        credit = {
-            Node(k, n.path, n.faults).id(): n.integer(-MAX_INT, MAX_INT - 1)
-            for k, n in node["credit"].members()
-        }
-        _refuse(node)
-        return State(load, credit)
-
-
-@dataclass(frozen=True, slots=True)
-class Shortlist:
-    """Who passed the static gates: positions in the snapshot, their ids, and one byte per candidate as in Decision."""
-
-    positions: tuple[int, ...]
-    ids: tuple[int, ...]
-    gates: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One eligible candidate. Scores are thousandths of a point; `distance_m` None: one side has no coordinates."""
-
-    id: int
-    score: int
-    terms: tuple[tuple[str, int], ...]
-    distance_m: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer. `counts` is (gate, how many are left after it); `credits` what to store if the first is offered.
-
-    `credits` holds only the locations whose credit changed: those that were in the running.
-    """
-
-    ranked: tuple[Ranked, ...]
-    gates: bytes
-    counts: tuple[tuple[str, int], ...]
-    credits: dict[int, int]
-    result_hash: str
-
-
-class Engine(Protocol):
-    """What portal needs of an engine; `Reference` is one, an indexed matcher another with the same bytes."""
-
-    def shortlist(self, request: Request) -> Shortlist: ...
-
-    def decide(self, request: Request, shortlist: Shortlist, state: State) -> Decision: ...

@@ -6,7 +6,9 @@ A partner sees the band, never the amount, until it has accepted.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
 
 # ISO 4217 (list one, 2024): currencies whose minor unit is not a hundredth.
 _WHOLE = (
@@ -70,3 +72,52 @@ def amount_band(
     low = edges[index - 1] if index else None
     high = edges[index] if index < len(edges) else None
     return AmountBand(low, high, currency)
+
+
+RATE_ONE = 10**9  # a rate of one unit for one unit of the base
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`units` of `currency` (in 1e-9) for one unit of the base, on every day from `first` to `last`, both included."""
+
+    currency: str
+    units: int
+    first: date
+    last: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Dated exchange rates as a bank publishes them: so many units of each currency for one of the base."""
+
+    base: str
+    rates: tuple[Rate, ...] = ()
+    _by_currency: Mapping[str, tuple[Rate, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[Rate]] = {}
+        for rate in sorted(self.rates, key=lambda one: one.first, reverse=True):
+            found.setdefault(rate.currency, []).append(rate)
+        object.__setattr__(self, "_by_currency", {name: tuple(rates) for name, rates in found.items()})
+
+    def units(self, currency: str, day: date) -> int | None:
+        """The rate of the day: the last one that began by then, when it has not ended; None when there is none."""
+        if currency == self.base:
+            return RATE_ONE
+        for rate in self._by_currency.get(currency, ()):
+            if rate.first <= day:
+                return rate.units if rate.last is None or day <= rate.last else None
+        return None
+
+    def convert(self, amount_minor: int, currency: str, wanted: str, day: date) -> int | None:
+        """The amount in minor units of `wanted`, cut to a whole one; None when the day has no rate for either."""
+        if currency == wanted:
+            return amount_minor
+        given, sought = self.units(currency, day), self.units(wanted, day)
+        if not given or not sought:
+            return None
+        return amount_minor * sought * minor_per_major(wanted) // (given * minor_per_major(currency))
+
+
+NO_RATES = Rates("")

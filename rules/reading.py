@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from math import isfinite
 
 from .errors import (
@@ -29,6 +30,7 @@ COUNTRY = re.compile(r"[A-Z]{2}")
 SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 POSTAL = re.compile(r"[A-Z0-9]{1,10}")
 CURRENCY = re.compile(r"[A-Z]{3}")
+DIGITS = re.compile(r"[0-9]{1,19}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ABSENT = object()
@@ -161,6 +163,18 @@ class Node:
             self.fault(RangeError(self.path, self.value, f"must be from {least:g} to {most:g}"))
             return least
         return float(self.value)
+
+    def scaled(self, decimals: int, most: int) -> int:
+        """A number with at most so many decimals, as an integer of its smallest unit; at most `most` either way."""
+        number = self.number(-most, most)
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not isfinite(number):
+            return 0
+        # repr gives the shortest decimal that reads back as the same float: the one that was written.
+        exact = Decimal(repr(self.value) if isinstance(self.value, float) else number).scaleb(decimals)
+        if exact != exact.to_integral_value():
+            self.fault(RangeError(self.path, self.value, f"must have at most {decimals} decimals"))
+            return 0
+        return int(exact)
 
     def number_or_none(self, least: float, most: float) -> float | None:
         return None if self.absent else self.number(least, most)

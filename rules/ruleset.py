@@ -7,6 +7,7 @@ does nothing is the worst rule. `to_json` gives the whole form back with default
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -14,73 +15,35 @@ from itertools import pairwise
 from pathlib import Path
 
 from .canonical import digest
-from .errors import ConflictError, KindError, RuleSetError
+from .cellform import MAX_ATTRIBUTES, Declared, Vocabulary
+from .effects import MAX_MINUTES, NARROWING
+from .errors import ConflictError, KindError, RangeError, RuleSetError
 from .examples import MAX_EXAMPLES, Example
-from .model import GATES
+from .model import GATES, RULE_GATES
 from .money import AmountBands
-from .reading import CURRENCY, TEXT, Node
+from .reading import CURRENCY, Node
 from .rows import MAX_ROWS, Row
+from .score import Score, read_score, write_score
+from .tables.form import MAX_TABLES, Policy, Table
 
-FORM = "interline.rule-set/1"
-MAX_WEIGHT = 1_000  # points one term may bring
-MAX_KM = 20_100  # half the circumference of the earth: nothing is farther
-MAX_MINUTES = 60 * 24 * 366
+FORMS = ("interline.rule-set/1", "interline.rule-set/2")
 KEYS_REQUIRED = ("schema", "name", "version", "gates", "score", "offer")
 KEYS_OPTIONAL = ("note", "amount_bands", "rules", "examples")
-TERMS = ("level", "distance", "capacity", "fairness")
-TERMS_LATER = ("win_rate", "answer_speed", "performance", "bands")
-SHARES = ("equal", "capacity")
-
-
-@dataclass(frozen=True, slots=True)
-class LevelTerm:
-    """Percent of `weight` by programme level, names compared without case; `default` for other levels or none."""
-
-    weight: int
-    points: tuple[tuple[str, int], ...]
-    default: int
-
-    def percent(self, level: str | None) -> int:
-        if level is None:
-            return self.default
-        return dict(self.points).get(level.casefold(), self.default)
-
-
-@dataclass(frozen=True, slots=True)
-class DistanceTerm:
-    """All of `weight` up to `full_km`, none from `zero_km` on, a straight line between; none without coordinates."""
-
-    weight: int
-    full_km: int
-    zero_km: int
-
-
-@dataclass(frozen=True, slots=True)
-class CapacityTerm:
-    """`weight` times the free part of the capacity: (capacity - load) / capacity."""
-
-    weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class FairnessTerm:
-    """At most `weight`, by whose turn it is; `share` says what a turn is measured by: equal, or capacity."""
-
-    weight: int
-    share: str
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    level: LevelTerm
-    distance: DistanceTerm
-    capacity: CapacityTerm
-    fairness: FairnessTerm
-
-    @property
-    def total(self) -> int:
-        """Points the four terms can bring together; what a page shows as "of 100"."""
-        return self.level.weight + self.distance.weight + self.capacity.weight + self.fairness.weight
+KEYS_LATER = ("attributes", "claims", "tables")  # since the second form
+CLAIMS = ("named_account", "relationship")
+CLAIM_POLICIES = ("off", "soft", "hard")
+NO_CLAIMS = ("off", "off")
+# Which effect (or a claim) stands behind each gate of the rules.
+GATE_EFFECTS = {
+    "excludes": "exclude",
+    "requires": "require",
+    "cap": "cap",
+    "claimed": "claim",
+    "house": "house",
+    "exclusive": "exclusive",
+    "pool": "pool",
+    "distributor": "via_distributor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +57,16 @@ class OfferPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """A valid rule set; make one with `parse`. `hash` is the SHA-256 of its canonical JSON."""
+    """A valid rule set; make one with `parse`. `hash` is the SHA-256 of its canonical JSON.
 
+    `words` says which form it is of and what it declares. A set of the first form keeps its form, and so its hash.
+    `rules` holds the rows of the tables too, after those that stand alone.
+    `claims` are the policies for CLAIMS, in their order: who looks after a named account or works with the customer
+    already has the request alone (`hard`), goes before others while one of them can take it (`soft`), or neither.
+    """
+
+    words: Vocabulary
+    claims: tuple[str, ...]
     name: str
     version: int
     note: str
@@ -104,6 +75,7 @@ class RuleSet:
     offer: OfferPolicy
     amount_bands: tuple[AmountBands, ...]
     rules: tuple[Row, ...]
+    tables: tuple[Table, ...]
     examples: tuple[Example, ...]
     hash: str
 
@@ -125,6 +97,41 @@ class RuleSet:
             raise RuleSetError([KindError("", str(error), "is not JSON; mend the place it names")]) from error
         return RuleSet.parse(data)
 
+    @property
+    def narrows(self) -> bool:
+        """Whether who may have a request can depend on who else could have it."""
+        return self.claims != NO_CLAIMS or any(row.effect in NARROWING for row in self.rules)
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """The hit policy of each table."""
+        return {table.id: table.policy for table in self.tables}
+
+    @property
+    def plain(self) -> bool:
+        """Whether rows only require, exclude and boost, and the score is the first form's: no handling, no bands."""
+        score = self.score
+        later = score.bands or score.order != "score" or score.win_rate or score.answer_speed
+        return (
+            not later
+            and self.claims == NO_CLAIMS
+            and all(row.effect in ("require", "exclude", "boost") for row in self.rules)
+            and all(table.policy == "C" for table in self.tables)
+        )
+
+    @property
+    def gates_used(self) -> tuple[str, ...]:
+        """The gates that can stop anybody under these rules, in their order: the hard ones always."""
+        effects = {row.effect for row in self.rules} | ({"claim"} if self.claims != NO_CLAIMS else set())
+        return GATES + tuple(gate for gate in RULE_GATES if GATE_EFFECTS[gate] in effects)
+
+    def offer_by(self, row_id: str | None) -> OfferPolicy:
+        """The policy of a deadline row (`Handling.deadline`), or the rule set's own for None."""
+        row = next((row for row in self.rules if row.id == row_id), None)
+        if row is None or row.effect != "deadline":
+            return self.offer
+        return OfferPolicy(row.terms.answer_within_minutes, row.terms.cap_minutes, self.offer.reminder_at)
+
     def to_json(self) -> dict[str, object]:
         """The canonical form: every default written out, level names in lower case and sorted."""
         return _to_json(self)
@@ -141,25 +148,68 @@ def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read(node: Node) -> RuleSet | None:
-    if not node.keys(KEYS_REQUIRED, KEYS_OPTIONAL):
+    form = 2 if isinstance(node.value, Mapping) and node.value.get("schema") == FORMS[1] else 1
+    later = KEYS_LATER if form == 1 else ()
+    if not node.keys(KEYS_REQUIRED, KEYS_OPTIONAL if later else KEYS_OPTIONAL + KEYS_LATER, later):
         return None
-    node["schema"].choice((FORM,))
+    node["schema"].choice(FORMS)
+    words = _read_words(form, node["attributes"])
     _read_gates(node["gates"])
+    claims, score = _read_claims(node["claims"]), read_score(node["score"], words)
+    offer = _read_offer(node["offer"])
+    bands = _read_bands(node["amount_bands"])
+    rows = _read_rows(node["rules"], words)
+    tables = _read_tables(node["tables"], words, rows)
     draft = RuleSet(
+        words=words,
+        claims=claims,
         name=node["name"].text(),
         version=node["version"].integer(1, 2**31 - 1),
         note="" if node["note"].value == "" else node["note"].text(most=2_000),
         gates=GATES,
-        score=_read_score(node["score"]),
-        offer=_read_offer(node["offer"]),
-        amount_bands=_read_bands(node["amount_bands"]),
-        rules=_read_rows(node["rules"]),
-        examples=tuple(Example.read(item) for item in node["examples"].items(MAX_EXAMPLES)),
+        score=score,
+        offer=offer,
+        amount_bands=bands,
+        rules=(*rows, *(row for table in tables for row in table.rows)),
+        tables=tables,
+        examples=tuple(Example.read(item, form) for item in node["examples"].items(MAX_EXAMPLES)),
         hash="",
     )
     if node.faults:
         return None
     return replace(draft, hash=digest(_to_json(draft)))
+
+
+def _read_tables(node: Node, words: Vocabulary, rows: Sequence[Row]) -> tuple[Table, ...]:
+    tables: list[Table] = []
+    count, ids = len(rows), {row.id for row in rows}
+    for item in [] if node.absent else node.items(MAX_TABLES):
+        table = Table.read(item, words)
+        count += len(table.rows)
+        if table.id and table.id in {other.id for other in tables}:
+            cure = "is the id of an earlier table; give each its own"
+            item.fault(ConflictError(item["id"].path, table.id, cure))
+        if not ids.isdisjoint(row.id for row in table.rows):
+            item.fault(
+                ConflictError(item["id"].path, table.id, "names its rows like a row outside; change one")
+            )
+        if count > MAX_ROWS:
+            item.fault(RangeError(item["rows"].path, f"{count} rows", f"must be at most {MAX_ROWS} together"))
+        tables.append(table)
+    return tuple(tables)
+
+
+def _read_words(form: int, node: Node) -> Vocabulary:
+    """The form and its custom attributes: {"when": {name: declaration}, "who": {...}}."""
+    if node.absent or not node.keys((), ("when", "who")):
+        return Vocabulary(form)
+    sides: list[dict[str, Declared]] = []
+    for side in (node["when"], node["who"]):
+        members = [] if side.absent else list(side.members())
+        if len(members) > MAX_ATTRIBUTES:
+            side.fault(RangeError(side.path, side.value, f"must hold at most {MAX_ATTRIBUTES} attributes"))
+        sides.append({name: Declared.read(name, value) for name, value in members[:MAX_ATTRIBUTES]})
+    return Vocabulary(form, *sides)
 
 
 def _read_gates(node: Node) -> None:
@@ -170,43 +220,10 @@ def _read_gates(node: Node) -> None:
             node.fault(ConflictError(node.path, node.value, cure))
 
 
-def _read_score(node: Node) -> Score:
-    node.keys(TERMS, later=TERMS_LATER)
-    level, distance, capacity, fairness = (node[term] for term in TERMS)
-    for term, keys in ((level, ("points", "default")), (distance, ("full_km", "zero_km")), (capacity, ())):
-        term.keys(
-            ("weight", *(key for key in keys if key != "default")), ("default",) if "default" in keys else ()
-        )
-    fairness.keys(("weight",), ("share",))
-    return Score(
-        LevelTerm(_weight(level), _read_points(level["points"]), level["default"].integer(0, 100, default=0)),
-        _read_distance(distance),
-        CapacityTerm(_weight(capacity)),
-        FairnessTerm(_weight(fairness), fairness["share"].choice(SHARES)),
-    )
-
-
-def _weight(node: Node) -> int:
-    return node["weight"].integer(0, MAX_WEIGHT)
-
-
-def _read_points(node: Node) -> tuple[tuple[str, int], ...]:
-    points: dict[str, int] = {}
-    for name, value in node.members():
-        level = Node(name, value.path, value.faults).text(TEXT, 80).casefold()
-        if level in points:
-            value.fault(
-                ConflictError(value.path, name, "is the same level as another but for case; keep one")
-            )
-        points[level] = value.integer(0, 100)
-    return tuple(sorted(points.items()))
-
-
-def _read_distance(node: Node) -> DistanceTerm:
-    full, zero = node["full_km"].integer(0, MAX_KM), node["zero_km"].integer(1, MAX_KM)
-    if zero <= full and not node.faults:
-        node.fault(ConflictError(node["zero_km"].path, zero, f"must be more than full_km, which is {full}"))
-    return DistanceTerm(_weight(node), full, zero)
+def _read_claims(node: Node) -> tuple[str, ...]:
+    if node.absent or not node.keys((), CLAIMS):
+        return NO_CLAIMS
+    return tuple(node[name].choice(CLAIM_POLICIES) for name in CLAIMS)
 
 
 def _read_offer(node: Node) -> OfferPolicy:
@@ -233,13 +250,13 @@ def _read_bands(node: Node) -> tuple[AmountBands, ...]:
     return tuple(bands)
 
 
-def _read_rows(node: Node) -> tuple[Row, ...]:
+def _read_rows(node: Node, words: Vocabulary) -> tuple[Row, ...]:
     rows: list[Row] = []
     seen: set[str] = set()
     for item in node.items(MAX_ROWS):
         if node.full:
             break
-        row = Row.read(item)
+        row = Row.read(item, words)
         if row.id and row.id in seen:
             item.fault(
                 ConflictError(item["id"].path, row.id, "is the id of an earlier row; give each row its own")
@@ -254,27 +271,29 @@ def _day(day: date | None) -> str | None:
 
 
 def _to_json(rules: RuleSet) -> dict[str, object]:
-    score = rules.score
+    return _first_json(rules) | (_later_json(rules) if rules.words.form > 1 else {})
+
+
+def _later_json(rules: RuleSet) -> dict[str, object]:
+    """What the second form adds."""
     return {
-        "schema": FORM,
+        "attributes": {
+            side: {name: declared[name].to_json() for name in sorted(declared)}
+            for side, declared in (("when", rules.words.when), ("who", rules.words.who))
+        },
+        "claims": dict(zip(CLAIMS, rules.claims, strict=True)),
+        "tables": [table.to_json() for table in rules.tables],
+    }
+
+
+def _first_json(rules: RuleSet) -> dict[str, object]:
+    return {
+        "schema": FORMS[rules.words.form - 1],
         "name": rules.name,
         "version": rules.version,
         "note": rules.note,
         "gates": list(rules.gates),
-        "score": {
-            "level": {
-                "weight": score.level.weight,
-                "points": dict(score.level.points),
-                "default": score.level.default,
-            },
-            "distance": {
-                "weight": score.distance.weight,
-                "full_km": score.distance.full_km,
-                "zero_km": score.distance.zero_km,
-            },
-            "capacity": {"weight": score.capacity.weight},
-            "fairness": {"weight": score.fairness.weight, "share": score.fairness.share},
-        },
+        "score": write_score(rules.score, rules.words),
         "offer": {
             "answer_within_minutes": rules.offer.answer_within_minutes,
             "cap_minutes": rules.offer.cap_minutes,
@@ -283,7 +302,7 @@ def _to_json(rules: RuleSet) -> dict[str, object]:
         "amount_bands": [
             {"currency": band.currency, "edges": list(band.edges)} for band in rules.amount_bands
         ],
-        "rules": [row.to_json() for row in rules.rules],
+        "rules": [row.to_json(rules.words) for row in rules.rules if not row.table],
         "examples": [example.to_json() for example in rules.examples],
     }
 

@@ -25,7 +25,7 @@ from rules import (
     explain,
     one_short,
 )
-from tests.rules.worlds import NOON, OFFICE, SUNDAYS, TODAY, candidate, request, row, rule_set
+from tests.rules.worlds import NOON, OFFICE, SUNDAYS, TODAY, candidate, gates_of, request, row, rule_set
 
 LINZ = request().place
 OLD = date(2020, 1, 1)
@@ -56,7 +56,7 @@ def test_each_gate_stops_for_its_own_reason(
     decision = decide(rules, snapshot, request(), state)
     assert decision.ranked == ()
     assert decision.credits == {}
-    assert decision.gates == bytes([1 + GATES.index(gate)])
+    assert gates_of(rules, snapshot, request(), state) == bytes([1 + GATES.index(gate)])
     why = explain(rules, snapshot, request(), state, 1)
     assert (why.first_failing, why.failing, why.eligible, why.one_short) == (gate, (gate,), False, True)
     assert one_short(rules, snapshot, request(), state) == {1: gate}
@@ -64,8 +64,9 @@ def test_each_gate_stops_for_its_own_reason(
 
 
 def test_a_candidate_that_fits_passes_all_seven() -> None:
-    decision = decide(default_ruleset(), Snapshot(1, (candidate(),)), request(), State())
-    assert decision.gates == b"\x00"
+    snapshot = Snapshot(1, (candidate(),))
+    decision = decide(default_ruleset(), snapshot, request(), State())
+    assert gates_of(default_ruleset(), snapshot, request(), State()) == b"\x00"
     assert decision.counts == tuple((gate, 1) for gate in GATES)
 
 
@@ -160,8 +161,9 @@ def test_opens_looks_as_far_as_the_cap_of_the_rule_set() -> None:
 
 def test_a_refuser_is_out_and_counted_apart() -> None:
     snapshot = Snapshot(1, (candidate(1), candidate(2)))
-    decision = decide(default_ruleset(), snapshot, request(excluded=frozenset({1, 999})), State())
-    assert decision.gates == bytes([EXCLUDED, 0])
+    asked = request(excluded=frozenset({1, 999}))
+    decision = decide(default_ruleset(), snapshot, asked, State())
+    assert gates_of(default_ruleset(), snapshot, asked, State()) == bytes([EXCLUDED, 0])
     assert decision.counts[0] == ("active", 1)
     why = explain(default_ruleset(), snapshot, request(excluded=frozenset({1})), State(), 1)
     assert (why.excluded, why.eligible, why.failing, why.one_short) == (True, False, (), False)
@@ -175,7 +177,8 @@ def test_a_stranger_cannot_be_explained() -> None:
 
 def test_nobody_at_all_is_an_answer() -> None:
     decision = decide(default_ruleset(), Snapshot(1, ()), request(), State())
-    assert (decision.ranked, decision.gates, decision.counts[-1]) == ((), b"", ("opens", 0))
+    assert (decision.ranked, decision.eligible, decision.counts[-1]) == ((), 0, ("opens", 0))
+    assert gates_of(default_ruleset(), Snapshot(1, ()), request(), State()) == b""
 
 
 WHEN_HELD = [
@@ -229,7 +232,7 @@ def test_a_who_cell_asks_for_a_certificate_valid_that_day() -> None:
     snapshot = Snapshot(1, (candidate(certifications=held),))
     assert decide(rules, snapshot, request(), State()).ranked
     late = request(as_of=NOON + timedelta(days=1))
-    assert decide(rules, snapshot, late, State()).gates == bytes([1 + ALL_GATES.index("requires")])
+    assert gates_of(rules, snapshot, late, State()) == bytes([1 + ALL_GATES.index("requires")])
 
 
 def test_one_engine_answers_for_many_days() -> None:

@@ -90,7 +90,9 @@ def test_a_turn_can_decide_between_those_who_are_close() -> None:
     assert abs(firsts.count(1) - firsts.count(2)) <= 3
 
 
-def fluid_difference(rules: RuleSet, weights: list[int], seed: int, decisions: int) -> float:
+def fluid_difference(
+    rules: RuleSet, weights: list[int], seed: int, decisions: int, pool: str | None = None
+) -> float:
     """The largest gap between offers got and offers due, over a run in which who is eligible keeps changing."""
     chance = random.Random(seed)
     people = tuple(candidate(number, capacity=weight) for number, weight in enumerate(weights, start=1))
@@ -99,7 +101,8 @@ def fluid_difference(rules: RuleSet, weights: list[int], seed: int, decisions: i
     for number in range(decisions):
         eligible = set(chance.sample(ids, chance.randint(1, 8)))
         asked = request(seed=number, excluded=frozenset(ids) - eligible)
-        decision = engine.decide(asked, engine.shortlist(asked), State({}, credit))
+        state = State({}, credit) if pool is None else State(pools={pool: credit})
+        decision = engine.decide(asked, engine.shortlist(asked), state)
         assert set(decision.credits) == eligible
         total = sum(weights[i - 1] for i in eligible)
         for i in eligible:
@@ -128,3 +131,27 @@ def test_turns_hold_without_a_weight_too() -> None:
     form = default_ruleset().to_json()
     score = form["score"] | {"fairness": {"weight": 0}}  # type: ignore[operator]
     assert fluid_difference(rule_set(score=score), [10] * 12, seed=5, decisions=1_000) <= 1.5
+
+
+def test_turns_of_a_pool_hold_whatever_the_scores() -> None:
+    """Its members differ in level, so by score one would get everything."""
+    form = rule_set().to_json() | {"schema": "interline.rule-set/2"}
+    pool = {"kind": "pool", "name": "all", "order": "turns"}
+    row = {"id": "p", "when": {}, "who": {"authorised": ["pumps"]}, "effect": pool}
+    rules = RuleSet.parse(form | {"rules": [row]})
+    assert fluid_difference(rules, [10] * 15, seed=7, decisions=1_500, pool="all") <= 1.5
+
+
+def test_nobody_floods_after_a_holiday() -> None:
+    """Away for 300 decisions, one comes back to its share of what follows, not to what it missed."""
+    people = tuple(candidate(number) for number in range(1, 6))
+    engine, credit, got = Reference(default_ruleset(), Snapshot(1, people)), dict[int, int](), []
+    for number in range(400):
+        away = frozenset({5}) if number < 300 else frozenset[int]()
+        asked = request(seed=number, excluded=away)
+        decision = engine.decide(asked, engine.shortlist(asked), State({}, credit))
+        credit |= decision.credits
+        got.append(decision.ranked[0].id)
+    assert got[:300].count(5) == 0
+    assert abs(got[300:].count(5) - 20) <= 2
+    assert got[300:310].count(5) <= 3

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from rules import (
     ALWAYS_OPEN,
+    EFFECTS,
+    FORMS,
     NEVER_OPEN,
     Calendar,
     Candidate,
     Certification,
     Place,
+    Reference,
     Request,
     RuleSet,
     Snapshot,
@@ -62,6 +65,12 @@ def request(**facts: object) -> Request:
         seed=4,
     )
     return replace(base, **facts)  # type: ignore[arg-type]
+
+
+def gates_of(rules: RuleSet, snapshot: Snapshot, asked: Request, state: State) -> bytes:
+    """Which gate stops each candidate."""
+    engine = Reference(rules, snapshot)
+    return engine.gates(asked, engine.shortlist(asked), state)
 
 
 def rule_set(*rows: dict[str, object], **parts: object) -> RuleSet:
@@ -132,6 +141,11 @@ def candidates(draw: st.DrawFn, number: int) -> Candidate:
         certifications=draw(st.one_of(st.just(_BOTH), _some_certifications)),
         product_lines=frozenset(draw(st.sampled_from([LINES, LINES, ("pumps",), ()]))),
         capacity=draw(st.sampled_from([0, 2, 5, 5, 5])),
+        # By number, not drawn: what is drawn stays as varied for the rule sets that do not ask for it.
+        tags=(None, frozenset(), frozenset({"a"}), frozenset({"a", "b"}))[number % 4],
+        accounts=frozenset(("acme",) if number % 4 == 3 else ()),
+        distributor_of=frozenset(((), (), (1, 2), (3, 4, 5))[number % 5 % 4]),
+        figures=({}, {"win_rate": 100}, {"win_rate": 300})[number % 3],
         calendar=draw(st.sampled_from([ALWAYS_OPEN, OFFICE, OFFICE, OFFICE, OFFICE, SUNDAYS, NEVER_OPEN])),
     )
 
@@ -145,7 +159,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     lat, lon = draw(_coordinates)
-    country = draw(st.sampled_from(["AT", "AT", "AT", "FJ", None]))
+    country, seed = draw(st.sampled_from(["AT", "AT", "AT", "FJ", None])), draw(st.integers(0, 3))
     place = Place(
         country,
         draw(st.sampled_from([None, "AT-4", "4"])),
@@ -160,15 +174,20 @@ def requests(draw: st.DrawFn) -> Request:
         certifications=draw(st.sampled_from([(), ("ATEX",), ("ATEX", "SBE")])),
         amount_minor=draw(st.sampled_from([None, 0, 999_999, 1_000_000])),
         currency=draw(st.sampled_from([None, "EUR", "USD"])),
-        seed=draw(st.integers(0, 3)),
+        seed=seed,
         excluded=frozenset(draw(st.sets(st.integers(1, 14), max_size=2))),
+        account="acme" if seed % 2 else None,
+        relationships=(None, frozenset(), frozenset({1, 3}), frozenset({2}))[seed],
+        segment="key" if seed > 1 else None,
     )
 
 
+_loads = st.dictionaries(st.integers(1, 12), st.integers(0, 3))
+_credits = st.dictionaries(st.integers(1, 12), st.integers(-(1 << 34), 1 << 34))
 states = st.builds(
-    State,
-    st.dictionaries(st.integers(1, 12), st.integers(0, 3)),
-    st.dictionaries(st.integers(1, 12), st.integers(-(1 << 34), 1 << 34)),
+    lambda load, credit: State(load, credit, {f"row-{n}": load for n in range(4)}, {"south": credit}),
+    _loads,
+    _credits,
 )
 _whens = st.sampled_from(
     [{}, {"country": ["AT"]}, {"product_lines": ["valves"]}, {"amount": {"currency": "EUR", "from": 10_000}}]
@@ -184,3 +203,51 @@ def rule_sets(draw: st.DrawFn) -> RuleSet:
         more: dict[str, object] = {"points": draw(st.sampled_from([-30, 1, 30]))} if kind == "boost" else {}
         rows.append(row(number, kind, draw(_whens), draw(_whos), **more))
     return rule_set(*rows)
+
+
+_later_whens = st.sampled_from(
+    [
+        *({}, {}, {"country": {"not": ["FJ"]}}, {"segment": ["key"]}, {"relationship": True}),
+        {"inside": [{"lat": 48.0, "lon": 15.0, "radius_m": 200_000}]},
+    ]
+)
+_later_whos = st.sampled_from(
+    [
+        *({"tags": ["a"]}, {"tags": {"not": ["b"]}}, {"level": ["gold"]}, {"distance": {"below": 200}}),
+        *({"performance": {"win_rate": {"from": 200}}}, {"capacity": {"from": 2}}, {"open_now": True}),
+    ]
+)
+_TERMS: dict[str, dict[str, object]] = {
+    "boost": {"points": 7},
+    "cap": {"most": 1, "per": "month"},
+    "pool": {"name": "south", "order": "turns"},
+    "deadline": {"answer_within_minutes": 5, "cap_minutes": 60},
+    "parallel_offers": {"most": 2},
+    "house": {"rep": "Ana"},
+    "co_sell": {"rep": "Ben"},
+}
+_policies = st.sampled_from(["off", "off", "soft", "hard"])
+
+
+@st.composite
+def later_rule_sets(draw: st.DrawFn) -> RuleSet:
+    """Of the second form, with every effect."""
+    rows = []
+    for number in range(draw(st.integers(1, 4))):
+        kind = draw(
+            st.sampled_from([*EFFECTS, *["house", "pool", "exclusive", "cap"] * 3, "via_distributor"])
+        )
+        terms = {"kind": kind, **_TERMS.get(kind, {})}
+        if kind == "cap":
+            terms["most"] = draw(st.sampled_from([0, 1]))
+        if kind == "exclusive":
+            terms["hard"] = draw(st.booleans())
+        who = {} if EFFECTS[kind].who == "none" else draw(_later_whos)
+        rows.append({"id": f"row-{number}", "when": draw(_later_whens), "who": who, "effect": terms})
+    claims = {"named_account": draw(_policies), "relationship": draw(_policies)}
+    bands = draw(st.sampled_from([[], [{"name": "first", "who": {"tags": ["b"]}}]]))
+    score = default_ruleset().to_json()["score"] | {  # type: ignore[operator]
+        "order": draw(st.sampled_from(["score", "turns", "load"])),
+        "bands": bands,
+    }
+    return rule_set(*rows, schema=FORMS[1], claims=claims, score=score)
