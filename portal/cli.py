@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import sys
@@ -25,8 +26,14 @@ COMMANDS: dict[str, tuple[str, bool, str]] = {
     "route": ("portal.leads.command:route", True, "Route leads that wait."),
     "client": ("portal.connections.command:client", True, "API clients: add, list, revoke."),
     "person": ("portal.companies.command:person", True, "People who may sign in."),
+    "backup": ("portal.backup.command:backup", True, "Write database and files to one archive."),
+    "restore": ("portal.backup.command:restore", True, "Put a backup in place, as a whole or not at all."),
     "work": ("portal.events.command:work", True, "Work items: status and retry."),
 }
+
+
+# Of the folders we keep things in: read-only, full, or another's.
+UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 
 class LazyGroup(click.Group):
@@ -79,6 +86,15 @@ def main() -> None:
         interline()
     except (SettingsError, PostgresError) as error:
         click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(
+            f"Error: {error.strerror}{where}. VAR_DIR must be a folder that we may write to, with room.",
+            err=True,
+        )
         sys.exit(2)
 
 

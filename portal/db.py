@@ -9,17 +9,22 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from select import POLLIN, poll
 from typing import Any
 
-import zope.sqlalchemy
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, DateTime, Insert, MetaData, create_engine, event, insert
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.session import SessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
+from zope.sqlalchemy import ZopeTransactionEvents
 
 from portal.security.context import Context, Credential, enter
 
@@ -45,10 +50,21 @@ CONNECT_ARGS: dict[str, Any] = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "tcp_user_timeout": 5000,
-    # Stated on the connection because these beat what a login could set for itself with ALTER ROLE.
-    "options": "-c search_path=public -c lock_timeout=10s -c statement_timeout=30s "
-    "-c idle_in_transaction_session_timeout=60s -c timezone=UTC -c jit=off",
 }
+# Stated on the connection because these beat what a login could set for itself with ALTER ROLE.
+SESSION = {
+    "search_path": "public",
+    "lock_timeout": "10s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+# Behind a pooler that gives each transaction another connection nothing stays on one: neither such options nor a
+# prepared statement. They are set for each transaction instead (DATABASE_POOLER, portal/bootstrap.py).
+POOLER = "pooler"
+SET_LOCAL = "select " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SESSION.items())
 
 
 class Base(DeclarativeBase):
@@ -85,24 +101,93 @@ def sort_key(text: str) -> str:
     return "".join(c for c in folded if not unicodedata.combining(c)).strip()
 
 
-def make_engine(url: str | URL, pool_size: int = 4) -> Engine:
-    """An engine with the timeouts of CONNECT_ARGS; `url` in libpq or SQLAlchemy form."""
+def make_engine(url: str | URL, pool_size: int = 4, **more: Any) -> Engine:
+    """An engine with the timeouts of CONNECT_ARGS; `url` in libpq or SQLAlchemy form, `more` for create_engine.
+
+    With `pooler=transaction` in the url's query it goes through one (pgbouncer).
+    """
     parsed = make_url(str(url) if isinstance(url, str) else url).set(drivername="postgresql+psycopg")
-    return create_engine(
-        parsed,
-        pool_size=pool_size,
-        max_overflow=4,
-        pool_pre_ping=True,
-        connect_args=CONNECT_ARGS,
-        pool_recycle=1800,
+    pooled = parsed.query.get(POOLER) == "transaction"
+    connect_args = CONNECT_ARGS | ({"prepare_threshold": None} if pooled else {"options": OPTIONS})
+    # An error repeats its statement; what people typed, bound beside it, goes to no log.
+    usual = {"pool_size": pool_size, "max_overflow": 4, "pool_recycle": 1800, "hide_parameters": True}
+    engine = create_engine(
+        parsed.difference_update_query([POOLER]), connect_args=connect_args, **(usual | more)
     )
+    if pooled:
+        event.listen(engine, "begin", _set_local)
+    event.listen(engine, "checkout", _listen_first)
+    event.listen(engine, "handle_error", _distrust)
+    event.listen(engine, "checkin", _discard)
+    return engine
+
+
+def _set_local(connection: Connection) -> None:
+    if not connection.connection.autocommit:  # where it would last no longer than itself
+        connection.exec_driver_sql(SET_LOCAL)
+
+
+def _listen_first(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Replace a connection that the server has closed. An idle one has nothing to say: what can be read on it is the
+    end, or a notice of it. Costs a look at the socket where a ping costs each request a round trip."""
+    if not connection.closed:
+        watched = poll()  # not select(), which knows no descriptor beyond 1023
+        watched.register(connection.fileno(), POLLIN)
+        if not watched.poll(0):
+            return
+    raise InvalidatePoolError("the server has closed the connection")
+
+
+# Broken constraints and rows locked or changed by others are everyday; after anything else nobody knows what was tried
+# on this connection (a setting, a lock, a cursor that outlives the transaction), so nobody else gets it.
+EVERYDAY_ERRORS = ("23", "40")
+DISTRUSTED = "interline.distrusted"
+
+
+def plans_outlived(error: BaseException | None) -> bool:
+    """Whether a kept plan was made for a table that a migration has changed since: nothing was done, plan anew."""
+    return getattr(error, "sqlstate", None) == "0A000" and "cached plan" in str(error)
+
+
+def _distrust(failure: ExceptionContext) -> None:
+    state = getattr(failure.original_exception, "sqlstate", None) or ""
+    if plans_outlived(failure.original_exception):
+        failure.is_disconnect = (
+            True  # the other connections of the pool keep such plans too: all are made anew
+        )
+    if failure.connection is not None and not state.startswith(EVERYDAY_ERRORS):
+        failure.connection.info[DISTRUSTED] = True
+
+
+def _discard(_connection: Any, record: ConnectionPoolEntry) -> None:
+    if record.info.get(DISTRUSTED):
+        record.invalidate()
+
+
+# "The database system is starting up" and "too many connections"; a refused connection has no SQLSTATE at all.
+NOT_YET = (None, "57P03", "53300")
+
+
+def wait_until_up(engine: Engine, patience_s: float = 30.0) -> None:
+    """Return when the database takes connections: a process that starts during a restart need not fail for it."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            engine.connect().close()
+            return
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in NOT_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 class PortalSession(Session):
-    """A session that knows on whose behalf it works: `credential` before, `ctx` once the transaction has begun."""
+    """A session that knows on whose behalf it works: `credential` before, `ctx` once the transaction has begun.
+    `joins` is set when a transaction manager commits it."""
 
     credential: Credential | None = None
     ctx: Context | None = None
+    joins: ZopeTransactionEvents | None = None
 
     @property
     def context(self) -> Context:
@@ -119,6 +204,22 @@ def _enter_context(session: Session, begun: SessionTransaction, connection: Conn
     # Asked of the transaction that began, not of the session: its first statement may stand inside a savepoint.
     if not begun.nested and session.credential is not None:
         session.ctx = enter(connection, session.credential)
+    _join(session)
+
+
+# As zope.sqlalchemy.register does, but once for all sessions: seven listeners on each new one cost more than a statement.
+@event.listens_for(PortalSession, "after_attach")
+def _join(session: Session, _instance: Any = None) -> None:
+    assert isinstance(session, PortalSession)
+    if session.joins is not None:
+        session.joins.join_transaction(session)
+
+
+@event.listens_for(PortalSession, "before_commit")
+def _only_by_manager(session: Session) -> None:
+    assert isinstance(session, PortalSession)
+    if session.joins is not None:
+        session.joins.before_commit(session)
 
 
 def session_for(engine: Engine, credential: Credential | None, tm: Any = None) -> PortalSession:
@@ -127,16 +228,14 @@ def session_for(engine: Engine, credential: Credential | None, tm: Any = None) -
     session.credential = credential
     if tm is not None:
         # "changed" from the start: it would otherwise roll back what was written by plain SQL, silently.
-        zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=tm)
+        session.joins = ZopeTransactionEvents("changed", tm)
     return session
 
 
 def put(session: PortalSession, model: type[Base], *rows: dict[str, Any]) -> None:
     """Insert complete rows with Core: no unit of work, nothing read back (a third of the ORM's time on hot paths)."""
-    gathering: Gathering | None = session.info.get(GATHERING)
-    if gathering is not None and model in gathering.rows:
-        gathering.rows[model].extend(rows)
-    else:
+    keeper: Gathering | None = session.info.get(GATHERING)
+    if keeper is None or not keeper.keep(model, rows):
         session.connection().execute(_insert_of(model), list(rows))
 
 
@@ -150,23 +249,73 @@ GATHERING = "gathering"
 
 
 class Gathering:
-    """Rows that a bulk run writes many at a time, because nothing in the run reads them back (the log, raw texts)."""
+    """Rows kept back by `put` and written together in one statement, because nothing reads them back meanwhile.
+
+    One of these may stand inside another, which takes over the rows of its models when the inner one is written.
+    """
 
     def __init__(self, session: PortalSession, models: tuple[type[Base], ...]) -> None:
         self.session = session
+        self.outer: Gathering | None = session.info.get(GATHERING)
         self.rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in models}
+        self.written = False
+        self._condition: tuple[str, tuple[Any, ...]] | None = None
+
+    def keep(self, model: type[Base], rows: Iterable[dict[str, Any]]) -> bool:
+        """Keep rows of a model that is gathered here or further out; False for any other."""
+        if model not in self.rows:
+            return self.outer is not None and self.outer.keep(model, rows)
+        self.rows[model].extend(rows)
+        return True
+
+    def only_if(self, expression: str, parameters: tuple[Any, ...]) -> None:
+        """Write only if the SQL expression, asked before the first row in the same statement, is true (`written`)."""
+        self._condition = expression, parameters
 
     def write(self, *models: type[Base]) -> None:
-        """Insert what was gathered for `models` (default all), table by table in the order they were first named."""
-        for model, rows in self.rows.items():
-            if models and model not in models:
+        """Insert what was gathered for `models` (default all): one statement, whose foreign keys are looked at last."""
+        groups: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]] = {}
+        for_outer = []
+        for model in models or tuple(self.rows):
+            rows, self.rows[model] = self.rows[model], []
+            if self.outer is not None and model in self.outer.rows:
+                for_outer.append((model, rows))
                 continue
-            alike: dict[frozenset[str], list[dict[str, Any]]] = {}
             for row in rows:
-                alike.setdefault(frozenset(row), []).append(row)
-            for group in alike.values():
-                self.session.connection().execute(_insert_of(model), group)
-            rows.clear()
+                groups.setdefault((model, tuple(row)), []).append(row)
+        self.written = self._insert(groups)
+        if self.written and self.outer is not None:
+            for model, rows in for_outer:
+                self.outer.keep(model, rows)
+
+    def _insert(self, groups: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]]) -> bool:
+        if not groups and self._condition is None:
+            return True
+        expression, parameters = self._condition or ("true", ())
+        # As JSON: one value per table instead of one per cell, and no COPY, which row-level security refuses.
+        given = (to_json(rows, bytes_mode="hex").decode() for rows in groups.values())
+        sql = _insert_together(expression, tuple(groups))
+        done: bool = self.session.connection().exec_driver_sql(sql, (*parameters, *given)).scalar_one()
+        return done
+
+
+@cache
+def _insert_together(condition: str, groups: tuple[tuple[type[Base], tuple[str, ...]], ...]) -> str:
+    """One statement that inserts rows of several tables, each from a JSON array, if the condition holds."""
+    parts = [f"asked as materialized (select {condition} as good)"]
+    for model, names in groups:
+        table = model.__table__
+        types = {name: table.c[name].type.compile(postgresql.dialect()) for name in names}
+        columns = ", ".join(f'"{name}"' for name in names)
+        values = ", ".join(f"decode(\"{n}\", 'hex')" if t == "BYTEA" else f'"{n}"' for n, t in types.items())
+        cells = ", ".join(
+            f'"{name}" {"text" if type_ == "BYTEA" else type_}' for name, type_ in types.items()
+        )
+        parts.append(
+            f"w{len(parts)} as (insert into {table} ({columns}) select {values}"  # noqa: S608 - our own names
+            f" from jsonb_to_recordset(%s::jsonb) as x ({cells}) where (select good from asked))"
+        )
+    return f"with {', '.join(parts)} select good from asked"  # noqa: S608 - as above
 
 
 @contextmanager
@@ -177,7 +326,7 @@ def gathering(session: PortalSession, *models: type[Base]) -> Iterator[Gathering
         yield gathered
         gathered.write()
     finally:
-        del session.info[GATHERING]
+        session.info[GATHERING] = gathered.outer
 
 
 @contextmanager

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         "Login of background work; unset: derived from DATABASE_URL",
         "Give postgresql://worker:password@host:5432/database.",
     )
+    database_pooler: Literal["none", "transaction"] = _setting(
+        "none",
+        "What DATABASE_URL leads to: none is PostgreSQL itself, transaction a pooler such as pgbouncer in transaction mode",
+        "Use none or transaction.",
+    )
     login_prefix: str = _setting(
         "interline",
         "Name before _owner, _app and _worker in the database logins we make",
@@ -137,9 +142,18 @@ class Settings(BaseSettings):
         "Where attachments live; unset: VAR_DIR/files",
         "Give file:///path or s3://bucket/prefix, or unset it.",
     )
+    max_file_mb: int = _setting(
+        25, "Largest file that may be added to a lead, in MB", "Give a number from 1 to 30."
+    )
+    max_files_mb: int = _setting(
+        200,
+        "How much one company may add to one lead, in MB",
+        "Give a number from 1 to 100000, at least MAX_FILE_MB.",
+    )
     interline_secret: SecretStr | None = _setting(
         None,
-        "Key from which logins' passwords and signatures derive; unset and local: made and kept in VAR_DIR/secret",
+        "Key from which logins' passwords, signatures and the encryption of second factors derive; unset and local:"
+        " made and kept in VAR_DIR/secret",
         f"Give at least {MIN_SECRET_LENGTH} random characters, the same on every machine: openssl rand -base64 48",
     )
     demo: bool | None = _setting(
@@ -160,6 +174,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged", "Use debug, info, warning or error."
     )
+    log_format: Literal["text", "json"] = _setting(
+        "text", "How a line of the log is written: key=value or one JSON object", "Use text or json."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -174,7 +191,7 @@ class Settings(BaseSettings):
 
     # -- checks ------------------------------------------------------------------------------------------------
 
-    @field_validator("log_level", "mail_mode", mode="before")
+    @field_validator("log_level", "log_format", "mail_mode", "database_pooler", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -199,10 +216,11 @@ class Settings(BaseSettings):
     def _address(cls, value: str) -> str:
         return str(ipaddress.ip_address(value))
 
-    @field_validator("port", "web_processes", "web_threads", "worker_threads")
+    @field_validator("port", "web_processes", "web_threads", "worker_threads", "max_file_mb", "max_files_mb")
     @classmethod
     def _range(cls, value: int, info: Any) -> int:
-        top = {"port": 65535, "web_threads": 16}.get(info.field_name, 64)
+        tops = {"port": 65535, "web_threads": 16, "max_file_mb": 30, "max_files_mb": 100_000}
+        top = tops.get(info.field_name, 64)
         if not 1 <= value <= top:
             raise ValueError("out of range")
         return value
@@ -222,6 +240,17 @@ class Settings(BaseSettings):
             raise ValueError("not an address of a site")
         return value.rstrip("/")
 
+    @field_validator("storage_url")
+    @classmethod
+    def _place_for_files(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        named = parts.path.startswith("/") if parts.scheme == "file" else bool(parts.netloc)
+        if parts.scheme not in {"file", "s3", "memory"} or not (named or parts.scheme == "memory"):
+            raise ValueError("not a place for files")
+        return value
+
     @field_validator("interline_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -238,6 +267,12 @@ class Settings(BaseSettings):
     def _together(self) -> Settings:
         if self.mail_mode == "smtp" and self.smtp_url is None:
             raise SettingsError("MAIL_MODE", "smtp", "Set SMTP_URL too, or use MAIL_MODE=folder.")
+        if self.pooled and self.database_owner_url is None:
+            raise SettingsError(
+                "DATABASE_POOLER",
+                "transaction",
+                "Set DATABASE_OWNER_URL to PostgreSQL itself too: migrations and backups go past the pooler.",
+            )
         if self.demo and not self.is_local:
             raise SettingsError(
                 "DEMO", "on", f"PUBLIC_URL is {self.public_url}; the demo is for this machine only."
@@ -250,6 +285,11 @@ class Settings(BaseSettings):
     def embedded_database(self) -> bool:
         """True when PostgreSQL is ours to start and stop."""
         return self.database_url is None
+
+    @property
+    def pooled(self) -> bool:
+        """True when a pooler hands out the connections of web and worker by the transaction."""
+        return self.database_pooler == "transaction"
 
     @property
     def site_url(self) -> str:
@@ -306,6 +346,11 @@ class Settings(BaseSettings):
         if self.broker_url.startswith(("redis", "valkey")):
             return {"visibility_timeout": 60, "socket_keepalive": True, "health_check_interval": 10}
         return {}
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether `secret` can be had without making one."""
+        return self.interline_secret is not None or (self.is_local and (self.var_dir / "secret").exists())
 
     @cached_property
     def secret(self) -> bytes:

@@ -20,17 +20,24 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid_retry import mark_error_retryable
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from portal.connections.clients import SCOPES
 from portal.errors import Fault, Invalid, Throttled
 from portal.web.errors import answer as refusal
+from portal.web.errors import forbidden
+from portal.web.limits import too_large_for_system
 
 MAX_BODY_BYTES = 1_048_576
-# Per client and web process; generous, it stops loops rather than meters use. Counted in memory: no round trip.
+# Per client; generous, it stops loops rather than meters use.
 RATE_CALLS, RATE_WINDOW_S = 30_000, 60
 METERED_CLIENTS = 10_000
+SHARE_S = 1.0
 UNIQUE_VIOLATION = "23505"
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+MOST_NAME = 80
+"""Of an unknown parameter's name this much is repeated."""
 PRIVATE = "private, no-cache"
 
 
@@ -45,7 +52,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one address. `answers`: status -> (description, model); refusals are added by the document."""
+    """One method of one address. `answers`: status -> (description, model); the usual refusals are added by
+    the document, `refusals` are those of this endpoint alone. `query`: the model of the address's parameters.
+    `form`: the JSON schema of a multipart form in place of a JSON body. An answer's model `bytes` is a file; to a GET
+    `act` may return such a Response itself."""
 
     name: str
     method: str
@@ -53,11 +63,14 @@ class Endpoint:
     permission: str
     scope: str
     summary: str
-    act: Callable[[Request, Any], Answer]
+    act: Callable[[Request, Any], Answer | Response]
     answers: Mapping[int, tuple[str, Any]]
     body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    form: Mapping[str, Any] | None = None
     description: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[int, str] = field(default_factory=dict)
 
 
 def endpoints(config: Configurator) -> list[Endpoint]:
@@ -78,6 +91,7 @@ def add_endpoint(config: Configurator, endpoint: Endpoint) -> None:
         config.add_route(route, endpoint.path)
         allowed = _refuse_method(known, endpoint.path)
         config.add_view(allowed, route_name=route, permission="public", require_csrf=False)
+        config.add_forbidden_view(_refuse_scope(known, endpoint.path), route_name=route)
     config.add_view(
         _view(endpoint),
         route_name=route,
@@ -102,12 +116,33 @@ def _refuse_method(known: list[Endpoint], path: str) -> Callable[[Request], Resp
     return refuse
 
 
+def _refuse_scope(known: list[Endpoint], path: str) -> Callable[[Any, Request], Response]:
+    """A good token without the scope is told which one is missing (RFC 6750, 3.1), where its company may have it. It
+    says nothing of any record: none was looked for. Where not, there is nothing here, as everywhere."""
+
+    def refuse(error: Any, request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        scope = next(e.scope for e in known if e.path == path and e.method == method)
+        if request.ctx.kind not in SCOPES[scope]:
+            return forbidden(error, request)
+        response = refusal(request, 403, f"This client's token does not carry the scope {scope}.")
+        challenge = f'Bearer realm="interline", error="insufficient_scope", scope="{scope}"'
+        response.headers["WWW-Authenticate"] = challenge
+        return response
+
+    return refuse
+
+
 def _view(endpoint: Endpoint) -> Callable[[Request], Response]:
     def view(request: Request) -> Response:
-        METER.take(request)
+        METER.take(request, request.ctx.client_id)
         data = read_body(request, endpoint.body) if endpoint.body is not None else None
         if endpoint.method == "GET":
-            return _conditional(endpoint.act(request, data))
+            data = read_query(request, endpoint.query or NoQuery)
+            found = endpoint.act(request, data)
+            return _conditional(found) if isinstance(found, Answer) else found
+        if endpoint.form is not None and request.content_type != "multipart/form-data":
+            raise HTTPUnsupportedMediaType("Send a form with Content-Type: multipart/form-data.")
         try:
             return _once(request, endpoint, data)
         except IntegrityError as error:
@@ -122,7 +157,8 @@ def _view(endpoint: Endpoint) -> Callable[[Request], Response]:
 
 def _conditional(answer: Answer) -> Response:
     response = _respond(answer)
-    response.etag = hashlib.sha256(answer.body).hexdigest()[:32]
+    if response.etag is None:
+        response.etag = hashlib.sha256(answer.body).hexdigest()[:32]
     response.headers["Cache-Control"] = PRIVATE
     response.conditional_response = True
     return response
@@ -143,10 +179,10 @@ def read_body(request: Request, model: type[BaseModel]) -> BaseModel:
     if kind != "application/json" and not kind.endswith("+json"):
         raise HTTPUnsupportedMediaType("Send JSON with Content-Type: application/json.")
     if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise HTTPRequestEntityTooLarge(f"Send at most {MAX_BODY_BYTES} bytes.")
+        raise HTTPRequestEntityTooLarge(too_large_for_system(MAX_BODY_BYTES))
     body = request.body
     if len(body) > MAX_BODY_BYTES:
-        raise HTTPRequestEntityTooLarge(f"Send at most {MAX_BODY_BYTES} bytes.")
+        raise HTTPRequestEntityTooLarge(too_large_for_system(MAX_BODY_BYTES))
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -154,6 +190,27 @@ def read_body(request: Request, model: type[BaseModel]) -> BaseModel:
         if problems and problems[0]["type"] == "json_invalid":
             raise HTTPBadRequest(f"The body is not JSON: {problems[0]['msg']}.") from None
         raise Invalid(*(fault(problem) for problem in problems)) from None
+
+
+class NoQuery(BaseModel):
+    """Of an address that takes no parameters."""
+
+
+def read_query(request: Request, model: type[BaseModel]) -> BaseModel:
+    """The address's parameters as `model`; Invalid (422) naming every wrong one. An unknown one is wrong: who sends
+    it counts on what it would do."""
+    known = ", ".join(model.model_fields) or "none"
+    cure = f"There is no such parameter; this address takes: {known}."
+    unknown = [key for key in request.GET if key not in model.model_fields]
+    faults = [Fault(key[:MOST_NAME], None, cure, "unknown_parameter") for key in unknown]
+    try:
+        found = model.model_validate_strings(dict(request.GET))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        faults += [fault(problem) for problem in problems]
+    if faults:
+        raise Invalid(*faults)
+    return found
 
 
 def fault(problem: Any) -> Fault:
@@ -181,7 +238,7 @@ def _once(request: Request, endpoint: Endpoint, data: Any) -> Response:
     comes last, so that a twin waits for as short a time as possible."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return _respond(endpoint.act(request, data))
+        return _respond(_answer(endpoint, request, data))
     if not IDEMPOTENCY_KEY.fullmatch(key):
         raise Invalid(
             Fault(
@@ -189,12 +246,12 @@ def _once(request: Request, endpoint: Endpoint, data: Any) -> Response:
             )
         )
     ctx = request.ctx
-    hashed = hashlib.sha256(f"{request.path_qs}\n".encode() + request.body).digest()
+    hashed = _fingerprint(request, endpoint)
     where = {"company": ctx.company_id, "client": ctx.client_id, "route": endpoint.name, "key": key}
     found = request.db.execute(FIND, where).first()
     if found is not None:
         return _replay(found, hashed)
-    answer = endpoint.act(request, data)
+    answer = _answer(endpoint, request, data)
     row = {
         **where,
         "realm": ctx.realm_id,
@@ -206,6 +263,27 @@ def _once(request: Request, endpoint: Endpoint, data: Any) -> Response:
     }
     request.db.execute(KEEP, row)
     return _respond(answer)
+
+
+def _answer(endpoint: Endpoint, request: Request, data: Any) -> Answer:
+    found = endpoint.act(request, data)
+    assert isinstance(found, Answer), "only a GET sends a file"
+    return found
+
+
+def _fingerprint(request: Request, endpoint: Endpoint) -> bytes:
+    """What makes two requests the same. Of a form its parts, piece by piece: the lines between them differ each time."""
+    hashed = hashlib.sha256(f"{request.path_qs}\n".encode())
+    if endpoint.form is None:
+        hashed.update(request.body)
+        return hashed.digest()
+    for name, part in request.POST.items():
+        file = getattr(part, "file", None)
+        hashed.update(f"{name}\n{getattr(part, 'filename', '')}\n".encode())
+        hashed.update(hashlib.file_digest(file, "sha256").digest() if file else str(part).encode())
+        if file:
+            file.seek(0)
+    return hashed.digest()
 
 
 def _replay(found: Any, hashed: bytes) -> Response:
@@ -227,32 +305,69 @@ def _replay(found: Any, hashed: bytes) -> Response:
 # -- rate limits -------------------------------------------------------------------------------------------------
 
 
-class Meter:
-    """Calls of each client in this process's current window."""
+METERED = text("select used, left_s from app.meter(:key, :calls, :seconds)")
 
-    def __init__(self, calls: int = RATE_CALLS, window_s: float = RATE_WINDOW_S) -> None:
+
+@dataclass(slots=True)
+class Count:
+    """One client's calls: `used` in this window by all processes as far as known, `unsaid` not yet told the others."""
+
+    used: int = 0
+    unsaid: int = 0
+    until: float = 0.0
+    told: float = float("-inf")
+
+
+class Meter:
+    """Calls of each client in the current window, of all processes together: each tells the others once in SHARE_S, so
+    that a call costs no statement and the limit is exceeded by what comes within that time at most."""
+
+    def __init__(self, calls: int = RATE_CALLS, window_s: int = RATE_WINDOW_S) -> None:
         self.calls, self.window_s = calls, window_s
         self._lock = threading.Lock()
-        self._begun = 0.0
-        self._counts: dict[int, int] = {}
+        self._counts: dict[int, Count] = {}
 
-    def take(self, request: Request) -> None:
+    def take(self, request: Request, client_id: int | None) -> None:
         """Count this call and tell what is left (draft-ietf-httpapi-ratelimit-headers); Throttled when nothing is."""
-        client = request.ctx.client_id or 0
+        client = client_id or 0
         now = time.monotonic()
         with self._lock:
-            if now - self._begun >= self.window_s or len(self._counts) > METERED_CLIENTS:
-                self._begun, self._counts = now, {}
-            used = self._counts[client] = self._counts.get(client, 0) + 1
-        left, reset = max(0, self.calls - used), max(1, round(self._begun + self.window_s - now))
+            if len(self._counts) > METERED_CLIENTS:
+                self._counts = {}
+            count = self._counts.setdefault(client, Count())
+            if now >= count.until:
+                count.used, count.until = 0, now + self.window_s
+            count.used, count.unsaid = count.used + 1, count.unsaid + 1
+            due = now - count.told >= SHARE_S
+            if due:
+                count.told = now
+        if due:
+            self._share(request.registry.app_engine, client, count)
+        left, reset = max(0, self.calls - count.used), max(1, round(count.until - now))
 
         def tell(_request: Request, response: Response) -> None:
             response.headers["RateLimit-Policy"] = f'"client";q={self.calls};w={self.window_s:.0f}'
             response.headers["RateLimit"] = f'"client";r={left};t={reset}'
 
         request.add_response_callback(tell)
-        if used > self.calls:
+        if count.used > self.calls:
             raise Throttled(f"More than {self.calls} calls in {self.window_s:.0f} s.", reset)
+
+    def _share(self, engine: Engine, client: int, count: Count) -> None:
+        """Add what is unsaid to the sum of all processes and take that over; outside of the request's transaction."""
+        with self._lock:
+            saying, count.unsaid = count.unsaid, 0
+        key = hashlib.sha256(f"api client|{client}".encode()).digest()
+        try:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                given = {"key": key, "calls": saying, "seconds": self.window_s}
+                row = connection.execute(METERED, given).one()
+        except DBAPIError:
+            with self._lock:
+                count.unsaid += saying
+            return  # the request itself will say what is wrong with the database
+        with self._lock:
+            count.used, count.until = row.used + count.unsaid, time.monotonic() + row.left_s
 
 
 METER = Meter()

@@ -14,7 +14,12 @@ from portal.security.signin import new_secret
 
 # scope -> who may have it
 SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"leads:read": ("vendor", "partner", "distributor"), "leads:write": ("vendor",)}
+    {
+        "leads:read": ("vendor", "partner", "distributor"),
+        "leads:write": ("vendor",),
+        "files:write": ("vendor", "partner", "distributor"),
+        "events:read": ("vendor", "partner", "distributor"),
+    }
 )
 MAX_ID = 2**63
 
@@ -104,5 +109,5 @@ class ClientStore:
 
 
 def _number(client_id: str) -> int | None:
-    plain = client_id.isascii() and client_id.isdigit() and int(client_id) < MAX_ID
-    return int(client_id) if plain else None
+    plain = client_id.isascii() and client_id.isdigit() and len(client_id) <= len(str(MAX_ID))
+    return int(client_id) if plain and int(client_id) < MAX_ID else None

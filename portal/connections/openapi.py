@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
@@ -39,12 +39,15 @@ PROBLEM: dict[str, Any] = {
 }
 READ_REFUSALS = {
     401: "No valid access token",
+    403: "The token does not carry the scope",
     404: "Nothing here for this client",
+    422: "A parameter of the address that is not known",
     429: "Too many calls; see Retry-After",
 }
 WRITE_REFUSALS = {
     400: "The body is not JSON",
     401: "No valid access token",
+    403: "The token does not carry the scope",
     404: "Nothing here for this client",
     409: "The state does not allow it (any more)",
     413: "The body is too large",
@@ -73,7 +76,8 @@ def document(found: list[Endpoint], site_url: str) -> dict[str, Any]:
         "info": {
             "title": "Interline",
             "version": VERSION,
-            "description": f"Tokens live {TOKEN_LIFETIME_S} s. Unknown fields are ignored; v1 only grows.",
+            "description": f"Tokens live {TOKEN_LIFETIME_S} s. Unknown fields of a body are ignored, unknown parameters"
+            " of an address refused; v1 only grows.",
         },
         "servers": [{"url": site_url}],
         "paths": paths,
@@ -98,6 +102,8 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "description": words, "schema": {"type": "string"}}
         for name, words in endpoint.parameters.items()
     ]
+    if endpoint.query is not None:
+        parameters += _query(endpoint.query)
     if endpoint.method != "GET":
         parameters.append(KEY_PARAMETER)
     if parameters:
@@ -105,14 +111,32 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if endpoint.body is not None:
         schema = _schema(endpoint.body, schemas, "validation")
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if endpoint.form is not None:
+        form = {"multipart/form-data": {"schema": dict(endpoint.form)}}
+        made["requestBody"] = {"required": True, "content": form}
     for status, (words, model) in endpoint.answers.items():
         content = {"application/json": {"schema": _schema(model, schemas, "serialization")}}
+        if model is bytes:
+            content = {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}}
         made["responses"][str(status)] = {"description": words, "content": content}
+    problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
     for status, words in (READ_REFUSALS if endpoint.method == "GET" else WRITE_REFUSALS).items():
-        problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
         made["responses"].setdefault(str(status), {"description": words, "content": problem})
+    for status, words in endpoint.refusals.items():
+        made["responses"][str(status)] = {"description": words, "content": problem}
     if endpoint.method == "GET":
         made["responses"]["304"] = {"description": "Not modified since the ETag in If-None-Match"}
+    return made
+
+
+def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Parameters of the address, one for each field of the model."""
+    schema = model.model_json_schema(mode="validation")
+    made = []
+    for name, field in schema["properties"].items():
+        words = field.pop("description", "")
+        kept = {"name": name, "in": "query", "required": name in schema.get("required", ())}
+        made.append({**kept, "description": words, "schema": field})
     return made
 
 

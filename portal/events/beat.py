@@ -9,7 +9,8 @@ from celery.beat import Scheduler as CeleryScheduler
 from portal.bootstrap import worker_url
 from portal.db import make_engine
 from portal.events import schedules
-from portal.events.celery import heartbeat, send_wake, settings
+from portal.events.celery import send_wake, settings
+from portal.events.heartbeats import heartbeat
 
 log = structlog.get_logger(__name__)
 TICK_S = 5.0

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from portal import logs
 from portal.db import PortalSession, put
 from portal.events.models import Event
 
@@ -52,5 +53,6 @@ def event_row(
         "subject_id": subject[1],
         "type": type_,
         "data": data or {},
+        "request_id": logs.current(),
         "audience": sorted({company for company in audience if company is not None}),
     }

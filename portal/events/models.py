@@ -13,7 +13,8 @@ from portal.db import Base, InRealm
 
 class Event(Base):
     """One thing that happened. `id` orders events of one subject (its row is locked); `pos`, stamped after commit by
-    the sequencer, orders the feed. `audience`: companies that may know. `data` refers, it holds no personal data."""
+    the sequencer, orders the feed. `audience`: companies that may know. `data` refers, it holds no personal data;
+    `request_id` leads to the lines of the log."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -21,6 +22,15 @@ class Event(Base):
         Index("unsequenced_event", "id", postgresql_where=text("pos is null")),
         Index(None, "subject_type", "subject_id", "id"),
         Index(None, "pos", unique=True),
+        # What happened to accounts, as each company may read it (portal/security).
+        Index("account_event", "company_id", "id", postgresql_where=text("subject_type = 'person'")),
+        Index("comments", "id", postgresql_where=text("type = 'lead.commented'")),
+        Index(
+            "comments_to",
+            "audience",
+            postgresql_using="gin",
+            postgresql_where=text("type = 'lead.commented'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -37,15 +47,19 @@ class Event(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     data: Mapped[dict[str, Any]] = mapped_column(JSONB)
     audience: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    request_id: Mapped[str | None]
 
 
 class FeedEpoch(Base):
-    """The epoch of feed cursors; a restore begins a new one, so that no reader trusts a position that was undone."""
+    """The epoch of feed cursors; a restore begins a new one, so that no reader trusts a position that was undone.
+
+    Positions above `after_position` (and not above a later epoch's) were stamped in it."""
 
     __tablename__ = "feed_epochs"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     started_at: Mapped[datetime]
+    after_position: Mapped[int] = mapped_column(server_default="0")
 
 
 class WorkItem(InRealm, Base):

@@ -8,6 +8,7 @@ that is run between two transactions; it may run again after a crash, always und
 import importlib
 import random
 import secrets
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,17 +16,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, text
+from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from portal import metrics
 from portal.db import PortalSession, new_id, put, session_for, transaction
 from portal.events.models import WorkItem
 from portal.security.context import Acting
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=60)
+# Short, so that the work of a killed worker is soon another's; a living one renews what it holds.
+LEASE = timedelta(seconds=8)
+RENEW_S = 2.0
 MAX_ATTEMPTS = 8
 BACKOFF_FIRST_S, BACKOFF_TOP_S = 2.0, 3600.0
 DEADLOCK_RETRIES = 3
@@ -33,6 +37,10 @@ DEADLOCK_RETRIES = 3
 RETRYABLE = ("40001", "40P01")
 
 Effect = Callable[[], None]
+
+
+class WorkerEnded(Exception):
+    """Each attempt ended the worker itself (killed, out of memory, crashed), so that nobody could note a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,8 @@ class Handler:
 
 
 HANDLERS: dict[str, Handler] = {}
+_held: set[int] = set()  # leases this process works on
+_dropped: set[int] = set()  # leases it had to leave, because the database went away
 
 
 def handler(
@@ -138,7 +148,27 @@ def claim(
             CLAIM,
             {"lease": secrets.randbits(62), "lease_time": LEASE, "batch": batch, "now": now, "realm": realm},
         ).all()
-    return sorted((Item(*row) for row in rows), key=lambda item: item.id)
+    # What came back is run last and in any order: if one of it ends the worker, it does not take the same others along.
+    return sorted(
+        (Item(*row) for row in rows),
+        key=lambda i: (i.attempts > 1, random.random() if i.attempts > 1 else i.id),
+    )
+
+
+def renew(engine: Engine) -> None:
+    """Keep the leases this process works on and give back those it had to leave; those of a killed process lapse."""
+    held, dropped = list(_held), list(_dropped)
+    if not held and not dropped:
+        return
+    with transaction(engine, Acting()) as session:
+        session.execute(
+            text("""
+                update work_items set lease_until = case when lease = any(:held) then now() + :time else now() end
+                where state = 'running' and lease = any(:all)
+            """),
+            {"time": LEASE, "held": held, "all": held + dropped},
+        )
+    _dropped.difference_update(dropped)
 
 
 def run_due(
@@ -158,21 +188,42 @@ def run_due(
         items = claim(engine, batch=batch, now=now, realm=realm)
         if not items:
             return done
-        for item in items:
-            run_item(engine, item, now)
+        lease = items[0].lease
+        _held.add(lease)
+        try:
+            for item in items:
+                run_item(engine, item, now)
+        except Exception:
+            _dropped.add(lease)
+            raise
+        finally:
+            _held.discard(lease)
         done += len(items)
     return done
 
 
 def run_item(engine: Engine, item: Item, now: datetime | None = None) -> None:
     """Run one claimed item to its end: done (deleted), postponed with backoff, or parked with its reason."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request=f"work-{item.id}")
+    began = time.perf_counter()
+    outcome = _attempt(engine, item, now)
+    metrics.WORK.labels(item.kind if item.kind in HANDLERS else "-", outcome).observe(
+        time.perf_counter() - began
+    )
+    structlog.contextvars.clear_contextvars()
+
+
+def _attempt(engine: Engine, item: Item, now: datetime | None) -> str:
     found = HANDLERS.get(item.kind)
     for attempt in range(1, DEADLOCK_RETRIES + 1):
         try:
             if found is None:
                 raise LookupError(f"No handler for work of kind {item.kind!r}; is this an older version?")
+            if item.attempts > found.max_attempts:
+                raise WorkerEnded
             _run(engine, found, item, now)
-            return
+            return "done"
         except Exception as error:
             again = isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in RETRYABLE
             if again and attempt < DEADLOCK_RETRIES:
@@ -181,7 +232,8 @@ def run_item(engine: Engine, item: Item, now: datetime | None = None) -> None:
                 "work failed", kind=item.kind, item=item.id, attempt=item.attempts, error=type(error).__name__
             )
             _postpone(engine, item, error, found.max_attempts if found else MAX_ATTEMPTS, now)
-            return
+            return "failed"
+    return "failed"
 
 
 def _run(engine: Engine, found: Handler, item: Item, now: datetime | None) -> None:
@@ -203,9 +255,11 @@ def _run(engine: Engine, found: Handler, item: Item, now: datetime | None) -> No
 
 def _finish(session: PortalSession, item: Item) -> bool:
     """Delete the item if it is still ours; a lost lease means that somebody else runs it."""
-    table = WorkItem.__table__
-    mine = (table.c.id == item.id) & (table.c.lease == item.lease)
-    return session.execute(delete(WorkItem).where(mine)).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    ended = session.connection().execute(END, {"id": item.id, "lease": item.lease})
+    return ended.rowcount == 1
+
+
+END = text("delete from work_items where id = :id and lease = :lease")
 
 
 def _postpone(engine: Engine, item: Item, error: Exception, max_attempts: int, now: datetime | None) -> None:

@@ -17,11 +17,14 @@ from typing import TextIO
 from portal.supervisor.process import preexec
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = (
+    4.0  # also what a child that is killed again and again is away at most, besides its own start
+)
 # The web server starts first and alone: on two cores the others would cost the first page seconds.
 LATER_S = 4.0
-STEADY_S = 30.0  # a child that ran this long is well again: its next pause is the first one
+STEADY_S = 10.0  # a child that ran this long is well again: its next pause is the first one
 STOP_SECONDS = 12.0  # then kill; less than the 15 s Docker and systemd users are used to wait
+WATCH_S = 1.0
 LINE_MAX = 64 * 1024
 
 
@@ -41,7 +44,10 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until SIGINT or SIGTERM; `tick` is called about ten times a second until it returns true."""
+    """Runs children until SIGINT or SIGTERM; `tick` is called about ten times a second until it returns true.
+
+    `watch` is called about every WATCH_S for as long as it runs; children inherit the file descriptors `keep`.
+    """
 
     def __init__(
         self,
@@ -49,11 +55,16 @@ class Supervisor:
         environment: Mapping[str, str],
         out: TextIO = sys.stdout,
         tick: Callable[[], bool] | None = None,
+        watch: Callable[[], None] | None = None,
+        keep: Sequence[int] = (),
     ) -> None:
         self.children = list(children)
         self.environment = dict(environment)
         self.out = out
         self.tick = tick
+        self.watch = watch
+        self.watched_at = 0.0
+        self.keep = tuple(keep)
         self.group = 0  # process group of all children: that of the first one that lives
         self.stopping = False
         self.selector = selectors.DefaultSelector()
@@ -82,6 +93,7 @@ class Supervisor:
                 if self.tick is not None and self.tick():
                     self.tick = None
                     self._start_later()
+                self._watch()
         finally:
             self._stop_all()
             signal.set_wakeup_fd(before)
@@ -90,6 +102,15 @@ class Supervisor:
             self.selector.close()
             os.close(read)
             os.close(write)
+
+    def _watch(self) -> None:
+        if self.watch is None or time.monotonic() < self.watched_at:
+            return
+        self.watched_at = time.monotonic() + WATCH_S
+        try:
+            self.watch()
+        except Exception as error:  # a full disk, say: looked at again the next time
+            self.say("up", f"{type(error).__name__}: {error}")
 
     def _start_later(self) -> None:
         for child in self.children:
@@ -105,6 +126,7 @@ class Supervisor:
             "stdout": subprocess.PIPE,
             "stderr": subprocess.STDOUT,
             "env": self.environment,
+            "pass_fds": self.keep,
             "preexec_fn": preexec(signal.SIGTERM, os.getpid()),
         }
         try:
@@ -124,7 +146,7 @@ class Supervisor:
 
     def _wait(self) -> None:
         due = [c.again_at - time.monotonic() for c in self.children if c.process is None]
-        longest = 0.1 if self.tick is not None else 5.0
+        longest = 0.1 if self.tick is not None else WATCH_S
         for key, _ in self.selector.select(max(0.0, min([longest, *due]))):
             if isinstance(key.data, Child):
                 self._read(key.data)

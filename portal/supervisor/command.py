@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import http.client
 import importlib
 import importlib.util
 import os
+import shutil
 import socket
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
 
 import click
 
 from portal.settings import HOME, Settings, SettingsError, load
+from portal.supervisor import senders
 from portal.supervisor.children import Child, Supervisor
-from portal.supervisor.postgres import PostgresError, Server
+from portal.supervisor.postgres import PostgresError, Server, private_folder, short_name
 
 # Said on every start and of no use to who reads it: Pyramid's own import, and Celery run as root (in a container).
 QUIET = "ignore:pkg_resources is deprecated:UserWarning,ignore::UserWarning:celery.platforms"
+# All headers of a request must have come within this time, and fit into this.
+HEAD_MS, HEAD_BYTES = 10_000, 65_536
 # Set in every child, which then neither starts a database of its own nor migrates.
 SUPERVISED = "INTERLINE_SUPERVISED"
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+MEMORY = Path("/dev/shm")  # noqa: S108  the folder made there is checked to be ours
+LINGER_S = 10.0  # children of a killed supervisor have stopped by then
 
 
 @click.command()
@@ -30,7 +42,10 @@ def up() -> None:
     """Start everything on this machine and serve until Ctrl-C."""
     started = time.monotonic()
     settings = load()
-    check_port(settings)
+    family = open(settings.var_dir / "up.lock", "w+")  # noqa: SIM115  held by us and every child, until the last ends
+    check_port(settings, lambda: orphans(family))
+    fcntl.flock(family, fcntl.LOCK_SH)
+    fcntl.lockf(family, fcntl.LOCK_SH)
     # A SIGTERM while the database is being prepared ends like Ctrl-C: what was started is stopped.
     import signal
 
@@ -40,7 +55,7 @@ def up() -> None:
         if server is not None:
             server.start()
         prepare(settings)
-        serve(settings, started)
+        serve(settings, started, server.mend if server is not None else None, (family.fileno(),))
     except KeyboardInterrupt:
         pass
     except PostgresError as error:
@@ -51,8 +66,23 @@ def up() -> None:
     click.echo("Interline has stopped.")
 
 
-def check_port(settings: Settings) -> None:
-    """Refuse a busy port before anything is started; raises SettingsError naming PORT."""
+def check_port(settings: Settings, lingering: Callable[[], bool] = lambda: False) -> None:
+    """Refuse a busy port before anything is started; raises SettingsError naming PORT.
+
+    `lingering`: whether children of an earlier `up` still live. After its kill -9 they are about to stop: wait for that.
+    """
+    deadline = time.monotonic() + LINGER_S
+    while error := port_error(settings):
+        if time.monotonic() > deadline or not lingering():
+            error = port_error(settings)
+            if error:
+                raise error
+            return
+        time.sleep(0.1)
+
+
+def port_error(settings: Settings) -> SettingsError | None:
+    """Why nobody may listen on the port, or None."""
     family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,7 +93,26 @@ def check_port(settings: Settings) -> None:
                 cure = f"Another program listens there. Stop it, or choose another: make up PORT={settings.port + 1}"
             else:
                 cure = f"{error.strerror}. Choose another PORT or BIND."
-            raise SettingsError("PORT", settings.port, cure) from error
+            return SettingsError("PORT", settings.port, cure)
+    return None
+
+
+def orphans(family: IO[str]) -> bool:
+    """Whether children of an earlier `up` live and no `up` does. The file carries two locks: flock, which children
+    inherit, and lockf, which is the supervisor's alone."""
+    if not _free(fcntl.lockf, family):
+        return False
+    return not _free(fcntl.flock, family)
+
+
+def _free(lock: Callable[[IO[str], int], None], file: IO[str]) -> bool:
+    """Whether nobody else holds this lock; ours is given back at once."""
+    try:
+        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    lock(file, fcntl.LOCK_UN)
+    return True
 
 
 def prepare(settings: Settings) -> None:
@@ -137,7 +186,8 @@ def children(settings: Settings) -> list[Child]:
     web = [
         *(python, "-m", "granian", "--interface", "wsgi", "--factory", "portal.supervisor.web:application"),
         *("--host", settings.bind, "--port", str(settings.port), "--http", "1", "--no-ws"),
-        *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
+        *("--workers", str(settings.web_processes), "--blocking-threads", str(senders.THREADS)),
+        *("--http1-header-read-timeout", str(HEAD_MS), "--http1-buffer-size", str(HEAD_BYTES)),
         *(
             "--respawn-failed-workers",
             "--workers-kill-timeout",
@@ -163,6 +213,22 @@ def children(settings: Settings) -> list[Child]:
     return [Child(name, command, later=name != "web") for name, command, module in wanted if exists(module)]
 
 
+def metrics_folder(settings: Settings) -> Path:
+    """Where the processes of this machine add up their figures, emptied: counts begin anew with each start.
+
+    In memory where there is such a place: the files are mapped, and a process that writes to a mapped file on a full
+    disk is killed (SIGBUS).
+    """
+    wanted = [settings.var_dir / "metrics"]
+    if MEMORY.is_dir():
+        wanted.insert(0, MEMORY / f"interline-{os.geteuid()}-{short_name(settings.var_dir)}")
+    for folder in wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError, PostgresError):
+            return private_folder(folder)
+    return wanted[-1]
+
+
 def child_environment(settings: Settings) -> dict[str, str]:
     """The environment of every child: ours, unbuffered, marked as supervised."""
     return {
@@ -171,11 +237,15 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET),
         "VAR_DIR": str(settings.var_dir),
+        METRICS: str(metrics_folder(settings)),
     }
 
 
-def serve(settings: Settings, started: float) -> None:
-    """Run the children; greet once the first page is served."""
+def serve(
+    settings: Settings, started: float, watch: Callable[[], None] | None = None, keep: Sequence[int] = ()
+) -> None:
+    """Run the children; greet once the first page is served. `watch` looks after the database meanwhile; `keep` are
+    file descriptors that children inherit."""
 
     def greet() -> bool:
         if not answers(settings):
@@ -189,7 +259,11 @@ def serve(settings: Settings, started: float) -> None:
     family = children(settings)
     if not family:
         raise click.ClickException("Nothing to start: this copy of Interline has no portal/app.py.")
-    Supervisor(family, child_environment(settings), tick=greet).run()
+    environment = child_environment(settings)
+    try:
+        Supervisor(family, environment, tick=greet, watch=watch, keep=keep).run()
+    finally:
+        shutil.rmtree(environment[METRICS], ignore_errors=True)
 
 
 def answers(settings: Settings) -> bool:

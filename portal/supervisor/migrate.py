@@ -1,4 +1,4 @@
-"""`interline migrate`: bring the database to the newest schema. The command line has done it by the time we run."""
+"""`interline migrate`: bring the database to the newest schema, or back. The command line has done the first by now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from portal.settings import load
 
 
 @click.command()
-def migrate() -> None:
-    """Bring the database to the newest schema."""
+@click.option(
+    "--to", "revision", help="Go to this revision instead, also back: before an older version is put back."
+)
+def migrate(revision: str | None) -> None:
+    """Bring the database to the newest schema. The site may stay up: no lock is waited for longer than a second."""
     bootstrap = importlib.import_module("portal.bootstrap")
-    click.echo(f"The schema is at {bootstrap.current(bootstrap.worker_url(load()))}.")
+    settings = load()
+    if revision is not None:
+        known = bootstrap.revisions()
+        if revision not in known:
+            raise click.UsageError(f"There is no revision {revision}; this version knows {', '.join(known)}.")
+        owner = bootstrap.psycopg_url(settings.url_for("owner"))
+        bootstrap.migrate(owner, bootstrap.logins_of(settings), revision)
+    click.echo(f"The schema is at {bootstrap.current(bootstrap.worker_url(settings))}.")

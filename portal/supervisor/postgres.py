@@ -104,6 +104,12 @@ def data_dir(var: Path, owner: Owner | None) -> Path:
     return ROOT_HOME / short_name(var) / "pg"
 
 
+def has_data(var: Path) -> bool:
+    """Whether a database was ever made for this VAR_DIR; looks only, makes nothing."""
+    places = [var / "pg"] if os.geteuid() != 0 else [var / "pg", ROOT_HOME / short_name(var) / "pg"]
+    return any(place.is_dir() for place in places)
+
+
 def socket_dir(var: Path) -> Path:
     """Where the socket lies: VAR_DIR/run, or a short private folder when that path is too long or closed."""
     wanted = var / "run"
@@ -235,21 +241,25 @@ class Server:
         self.log.parent.mkdir(exist_ok=True)
         owner = find_owner(self.var)
         data = data_dir(self.var, owner)
-        socket = _private_folder(socket_dir(self.var), owner)
+        socket = private_folder(socket_dir(self.var), owner)
         with open(self.var / "pg.start", "w") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             self._users = open(self.var / "pg.users", "w")  # noqa: SIM115  held until release()
             fcntl.flock(self._users, fcntl.LOCK_SH)
-            if self._kept():
-                self._await(data, socket)
-                return socket
-            programs = _runnable(choose_programs(data, available_programs()), owner)
-            if not (data / "PG_VERSION").exists():
-                _initialise(programs, data, owner)
-            _write_access(data, owner)
-            _stop_stale(programs, data, owner)
-            self._keep(programs, data, socket, owner)
+            if not self._kept():
+                self._keep(data, socket, owner)
+            self._await(data, socket)
         return socket
+
+    def mend(self) -> None:
+        """Call now and then while in use: puts another keeper in the place of one that was killed."""
+        if self._users is None or self._kept():
+            return
+        with open(self.var / "pg.start", "w") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            if not self._kept():
+                owner = find_owner(self.var)
+                self._keep(data_dir(self.var, owner), socket_dir(self.var), owner)
 
     def release(self) -> None:
         """Say that we no longer need the server; returns when it is down, or at once when others still use it."""
@@ -284,7 +294,13 @@ class Server:
             return True
         return False
 
-    def _keep(self, programs: Programs, data: Path, socket: Path, owner: Owner | None) -> None:
+    def _keep(self, data: Path, socket: Path, owner: Owner | None) -> None:
+        """Start a keeper, and with it the server; makes the data folder where there is none."""
+        programs = _runnable(choose_programs(data, available_programs()), owner)
+        if not (data / "PG_VERSION").exists():
+            _initialise(programs, data, owner)
+        _write_access(data, owner)
+        _stop_stale(programs, data, owner)
         options = {**SERVER_OPTIONS, "unix_socket_directories": str(socket), **self.options}
         command = [str(programs.folder / "postgres"), "-D", str(data)]
         for name, value in options.items():
@@ -306,13 +322,14 @@ class Server:
         self._keeper = subprocess.Popen(
             keeper, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/"
         )
-        self._await(data, socket)
+        while not self._kept() and self._keeper.poll() is None:
+            time.sleep(0.02)  # until others see that there is a keeper
 
     def _await(self, data: Path, socket: Path) -> None:
         """Wait until the server accepts connections; raises PostgresError with the end of its log."""
         deadline = time.monotonic() + START_SECONDS
         while not (_ready(data) and _listens(socket)):
-            gone = self._keeper is not None and self._keeper.poll() is not None
+            gone = self._keeper is not None and self._keeper.poll() is not None and not self._kept()
             if gone or time.monotonic() > deadline:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
                 raise PostgresError(f"PostgreSQL did not start. The end of {self.log}:\n{tail}")
@@ -366,7 +383,7 @@ def _run(command: list[str], owner: Owner | None) -> None:
         raise PostgresError(f"{Path(command[0]).name} failed: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def _private_folder(path: Path, owner: Owner | None) -> Path:
+def private_folder(path: Path, owner: Owner | None = None) -> Path:
     """A folder only its owner enters. One that is a link or another's is refused: /tmp belongs to everybody."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.lstat()
@@ -387,7 +404,7 @@ def _initialise(programs: Programs, data: Path, owner: Owner | None) -> None:
         data.parent.mkdir(parents=True, exist_ok=True)
     else:
         data.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _private_folder(draft, owner)
+    private_folder(draft, owner)
     encoding = ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
     access = ["--username=postgres", "--auth-local=peer", "--auth-host=reject"]
     _run([str(programs.folder / "initdb"), "-D", str(draft), *encoding, *access], owner)

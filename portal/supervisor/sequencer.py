@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from portal import logs
 from portal.settings import load
 
 
@@ -15,4 +16,6 @@ def sequencer() -> None:
     from portal.bootstrap import worker_url
     from portal.db import make_engine
 
-    importlib.import_module("portal.events.sequencer").run(make_engine(worker_url(load()), pool_size=1))
+    settings = load()
+    logs.configure(settings.log_level, settings.log_format)
+    importlib.import_module("portal.events.sequencer").run(make_engine(worker_url(settings), pool_size=1))
