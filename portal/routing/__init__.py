@@ -1,1 +1,1 @@
-"""Routing: rule sets, snapshots of the directory, decisions and the counters they lock. It has no pages."""
+"""Routing: rule sets and their pages (rulesets), snapshots of the directory, decisions and the counters they lock."""

@@ -1,4 +1,4 @@
-"""Rule sets as published, what each decision saw and said, and the counters of every location."""
+"""Rule sets in all their states, what each decision saw and said, and the counters of every location."""
 
 from datetime import datetime
 from typing import Any
@@ -13,13 +13,16 @@ from portal.db import Base, InRealm
 
 
 class RuleSetRow(InRealm, Base):
-    """A version of a rule set in the JSON form of rules/schema.py; immutable once published."""
+    """A version of a rule set in the JSON form of rules/schema.py. Only a draft can be edited (trigger guard).
+
+    `revision` counts its edits and steps; `acknowledged` maps the name of a finding to {"by": person, "at": time}.
+    """
 
     __tablename__ = "rule_sets"
     __table_args__ = (
         of_company(),
         UniqueConstraint("realm_id", "subject_type", "version"),
-        CheckConstraint("state in ('draft', 'published', 'retired')", name="state"),
+        CheckConstraint("state in ('draft', 'in_review', 'scheduled', 'published', 'retired')", name="state"),
         Index(
             "published_rule_set",
             "realm_id",
@@ -36,8 +39,18 @@ class RuleSetRow(InRealm, Base):
     state: Mapped[str]
     body: Mapped[dict[str, Any]] = mapped_column(JSONB)
     hash: Mapped[str]
+    revision: Mapped[int] = mapped_column(server_default="1")
+    based_on: Mapped[int | None]
+    acknowledged: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    created_by: Mapped[int | None]
+    updated_by: Mapped[int | None]
+    submitted_by: Mapped[int | None]
+    approved_by: Mapped[int | None]
+    published_by: Mapped[int | None]
+    publish_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
 
 
 class Decision(InRealm, Base):
@@ -74,6 +87,7 @@ class RoutingState(Base):
 
     __tablename__ = "routing_states"
     __table_args__ = (
+        Index(None, "company_id"),
         ForeignKeyConstraint(
             ["realm_id", "company_id", "location_id"],
             ["locations.realm_id", "locations.company_id", "locations.id"],

@@ -1,0 +1,1 @@
+"""Rule sets: their life, their pages."""
