@@ -3,17 +3,25 @@
 Facts of a location are dated rows (portal.companies.dated): a change opens a new row, equal values change nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
 from portal.clocks.calendars import office_hours
 from portal.companies import dated, facts, queries
-from portal.companies.models import Company, Location, LocationFact, Membership
+from portal.companies.models import (
+    PARTNER_ROLES,
+    VENDOR_ROLES,
+    Company,
+    Location,
+    LocationFact,
+    Membership,
+)
 from portal.db import PortalSession, new_id, sort_key
-from portal.errors import Conflict
+from portal.errors import Conflict, Fault, Invalid, NotFound
 from portal.events.log import record
+from portal.events.work import enqueue
 from portal.partners.models import Agreement
 from portal.routing.models import RoutingState
 from portal.web.i18n import _, tr
@@ -134,24 +142,112 @@ def remove_member(session: PortalSession, company_id: int, person_id: int) -> bo
 
     Sessions end at once: the database asks for the membership whenever a credential is shown.
     """
-    kind = queries.company(session, company_id, lock=True).kind
-    rows = session.execute(
-        select(Membership.person_id, Membership.role).where(Membership.company_id == company_id)
-    ).all()
-    if person_id not in {row.person_id for row in rows}:
+    had = _roles_to_lose(session, company_id, person_id, ())
+    if not had:
         return False
-    head = "operator" if kind == "vendor" else "administrator"
-    heads = {row.person_id for row in rows if row.role == head}
-    if heads == {person_id}:
-        message = _("This is the last one who manages people here. Invite another first.")
-        raise Conflict(tr(message), "last_administrator")
     session.execute(
         delete(Membership)
         .where(Membership.company_id == company_id, Membership.person_id == person_id)
         .execution_options(synchronize_session=False)
     )
-    told(session, "member.removed", company_id, person_id=str(person_id))
+    told(session, "member.removed", company_id, person_id=str(person_id), roles=had)
     return True
+
+
+def set_roles(session: PortalSession, company_id: int, person_id: int, roles: Sequence[str]) -> bool:
+    """The roles that the person has in the company from the next request on; False when they are the same.
+
+    Raises Invalid for roles the company cannot give, Conflict for the last administrator.
+    """
+    kind = queries.company(session, company_id, lock=True).kind
+    wanted = sorted(set(roles))
+    allowed = VENDOR_ROLES if kind == "vendor" else PARTNER_ROLES
+    if not wanted or not set(wanted) <= set(allowed):
+        raise Invalid(Fault("roles", roles, tr(_("Choose at least one of the list.")), "role"))
+    had = _roles_to_lose(session, company_id, person_id, wanted)
+    if not had:
+        raise NotFound
+    if had == wanted:
+        return False
+    ctx = session.context
+    if "operator" in set(had) ^ set(wanted) and ctx.kind == "vendor" and "operator" not in ctx.roles:
+        message = tr(_("Only an operator can make another operator, or take that role away."))
+        raise Invalid(Fault("roles", roles, message, "forbidden"))
+    mine = (Membership.company_id == company_id) & (Membership.person_id == person_id)
+    places = session.execute(select(Membership.location_ids).where(mine).limit(1)).scalar()
+    new = [
+        {
+            "id": new_id(),
+            "realm_id": ctx.realm_id,
+            "company_id": company_id,
+            "person_id": person_id,
+            "role": role,
+            "location_ids": places,
+            "created_at": ctx.now,
+        }
+        for role in wanted
+        if role not in had
+    ]
+    if new:  # before the others go, so that nobody leaves the company for a moment
+        session.execute(insert(Membership), new)
+    session.execute(
+        delete(Membership)
+        .where(mine, Membership.role.not_in(wanted))
+        .execution_options(synchronize_session=False)
+    )
+    told(session, "member.roles_changed", company_id, person_id=str(person_id), roles=wanted, before=had)
+    return True
+
+
+def _roles_to_lose(session: PortalSession, company_id: int, person_id: int, kept: Sequence[str]) -> list[str]:
+    """The person's roles here, [] for none. Raises Conflict when the last who manages people would be no more."""
+    kind = queries.company(session, company_id, lock=True).kind
+    rows = session.execute(
+        select(Membership.person_id, Membership.role).where(Membership.company_id == company_id)
+    ).all()
+    head = "operator" if kind == "vendor" else "administrator"
+    heads = {row.person_id for row in rows if row.role == head}
+    if heads == {person_id} and head not in kept:
+        message = _("This is the last one who manages people here. Invite another first.")
+        raise Conflict(tr(message), "last_administrator")
+    return sorted(row.role for row in rows if row.person_id == person_id)
+
+
+def require_factor(session: PortalSession, company_id: int, required: bool) -> bool:
+    """Whether who works for the company must sign in with a second factor; False when it was so already.
+
+    Who has none is led to set it up at the next sign-in: their sessions end (trigger factor_asked), but for the acting
+    person, who is led there at once.
+    """
+    company = queries.company(session, company_id, lock=True)
+    if company.factor_required == required:
+        return False
+    session.execute(
+        update(Company)
+        .where(Company.id == company_id)
+        .values(factor_required=required, updated_at=session.context.now)
+    )
+    told(session, "company.factor_required" if required else "company.factor_optional", company_id)
+    return True
+
+
+def reset_factor(session: PortalSession, company_id: int, person_id: int) -> None:
+    """Take the second factor from a member who has lost it; their sessions end and they are told by mail.
+
+    Raises Conflict for the own one, which asks for a code instead, and where there is none.
+    """
+    if person_id == session.context.person_id:
+        raise Conflict(
+            tr(_("Turn your own second factor off under Your profile, with a code.")), "own_factor"
+        )
+    done = session.execute(select(func.app.reset_factor(person_id, company_id))).scalar_one()
+    if not done:
+        raise Conflict(tr(_("There is no second factor to reset.")), "no_factor")
+    enqueue(
+        session,
+        "person.told",
+        {"person_id": str(person_id), "company_id": str(company_id), "what": "factor_reset"},
+    )
 
 
 def told(session: PortalSession, type_: str, company_id: int, **data: Any) -> None:

@@ -1,11 +1,13 @@
-"""`interline person add`: people who may sign in."""
+"""`interline person add` and `person reset-factor`: people who may sign in."""
 
 import json
 import sys
 
 import click
+from sqlalchemy import text
 
 from portal.bootstrap import worker_url
+from portal.companies import actions
 from portal.connections.command import company_id
 from portal.db import make_engine, transaction
 from portal.errors import Refusal
@@ -52,3 +54,23 @@ def add(
     click.echo(
         json.dumps({"person_id": str(number), "mailed": password is None}) if as_json else f"{email} {how}."
     )
+
+
+@person.command("reset-factor")
+@click.argument("email")
+def reset_factor(email: str) -> None:
+    """Take the second factor from the person with EMAIL, who has lost it and has no administrator to ask."""
+    with transaction(make_engine(worker_url(load()), pool_size=1), Acting()) as session:
+        query = text("""
+            select p.id, m.company_id from people p join memberships m on m.person_id = p.id
+            where p.realm_id = :realm and p.email_key = :key order by m.created_at, m.id limit 1
+        """)
+        key = {"realm": session.context.realm_id, "key": signin.email_key(email)}
+        found = session.execute(query, key).first()
+        if found is None:
+            raise click.ClickException(f"Nobody signs in with {email}.")
+        try:
+            actions.reset_factor(session, found.company_id, found.id)
+        except Refusal as error:
+            raise click.ClickException(error.message) from error
+    click.echo(f"{email} signs in with the password alone now, and is told by mail.")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
@@ -63,6 +63,10 @@ class Company(InRealm, Base):
     description: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="en")
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    # Who works for the company signs in with a second factor (portal/security).
+    factor_required: Mapped[bool] = mapped_column(server_default=false())
+    # Of the vendor: a rule set is published only after a second person has approved it (portal/routing/rulesets).
+    rules_reviewed: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -129,7 +133,11 @@ class Person(InRealm, Base):
     name: Mapped[str]
     language: Mapped[str] = mapped_column(server_default="en")
     time_zone: Mapped[str | None]
+    # The address asked for, until whoever reads it confirms.
+    pending_email: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="invited")
+    # Whether single keys act on pages (WCAG 2.1.4: whoever speaks to the computer can turn them off).
+    shortcuts: Mapped[bool] = mapped_column(server_default="true")
     created_at: Mapped[datetime]
 
 

@@ -20,6 +20,14 @@ def record_id(request: Request, name: str = "id") -> int:
     return int(given)
 
 
+def own_id(request: Request) -> int:
+    """The reader's company."""
+    company_id = request.ctx.company_id
+    if company_id is None:
+        raise NotFound
+    return int(company_id)
+
+
 def done(request: Request, form: Form[Any], act: Callable[[Any], Any]) -> bool:
     """On POST: parse `form` and run `act` with its model under a savepoint; True when it was done.
 

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.engine import Engine
 
 from portal.companies.models import Company, Location, LocationFact, Membership, Person, Realm
 from portal.db import PortalSession
 from portal.errors import NotFound
+
+# A realm's vendor stays the one it is.
+_vendors: WeakKeyDictionary[Engine, dict[int, int]] = WeakKeyDictionary()
 
 
 def vendor_id(session: PortalSession) -> int:
@@ -15,16 +20,14 @@ def vendor_id(session: PortalSession) -> int:
     ctx = session.context
     if ctx.kind == "vendor" and ctx.company_id is not None:
         return ctx.company_id
-    key = ("vendor", ctx.realm_id)
-    if key not in session.info:
-        query = select(Company.id).where(
-            Company.kind == "vendor", Company.realm_id == session.context.realm_id
-        )
+    kept = _vendors.setdefault(session.get_bind().engine, {})
+    if ctx.realm_id not in kept:
+        query = select(Company.id).where(Company.kind == "vendor", Company.realm_id == ctx.realm_id)
         found = session.execute(query).scalar_one_or_none()
         if found is None:
             raise NotFound("There is no vendor yet; `interline import` or `interline demo` makes one.")
-        session.info[key] = found
-    return int(session.info[key])
+        kept[ctx.realm_id] = int(found)
+    return kept[ctx.realm_id]
 
 
 def company(session: PortalSession, company_id: int, *, lock: bool = False) -> Company:
@@ -59,7 +62,9 @@ def locations(session: PortalSession, company_id: int) -> Sequence[tuple[Locatio
 
 
 def members(session: PortalSession, company_id: int) -> list[dict[str, Any]]:
-    """People of a company with their roles, by name: id, name, email, status, roles, location_ids."""
+    """People of a company with their roles, by name: id, name, email, status, roles, location_ids, and whether they
+    have a second factor."""
+    holders = set(session.scalars(select(func.app.factor_holders(company_id))))
     query = (
         select(Person, Membership.role, Membership.location_ids)
         .join(Membership, Membership.person_id == Person.id)
@@ -76,6 +81,7 @@ def members(session: PortalSession, company_id: int) -> list[dict[str, Any]]:
                 "email": person.email,
                 "status": person.status,
                 "roles": [],
+                "factor": person.id in holders,
             },
         )
         entry["roles"].append(role)

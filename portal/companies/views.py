@@ -1,4 +1,4 @@
-"""A partner's own pages: its profile, contact facts, capacity and hours; people; the agreement."""
+"""A partner's own pages: its profile, contact facts, capacity and hours; the agreement."""
 
 from typing import Any
 
@@ -6,22 +6,19 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 
 from portal.companies import actions, queries
-from portal.companies.models import Company
-from portal.companies.pages import add_pages, done, record_id, see_other
-from portal.errors import NotFound
+from portal.companies.pages import add_pages, done, own_id, record_id, see_other
 from portal.partners import forms
 from portal.partners import queries as partners
-from portal.partners.pages import CONFIRM, FORM, LOCATION, columns, page, saved
-from portal.partners.views import calendar_page, invite_page
-from portal.partners.wording import role_words, words
-from portal.web import parts
+from portal.partners.pages import FORM, LOCATION, columns, page, saved
+from portal.partners.proposals import queries as proposals
+from portal.partners.views import calendar_page
+from portal.partners.wording import words
 from portal.web.flash import flash
 from portal.web.forms import Form
-from portal.web.i18n import _, tr
+from portal.web.i18n import _
 
 BASE = "/company"
 CRUMBS = [(_("Your company"), BASE)]
-PEOPLE = [(_("People"), "/company/people")]
 
 
 def profile(request: Request) -> dict[str, Any]:
@@ -35,6 +32,7 @@ def profile(request: Request) -> dict[str, Any]:
         "may_edit": edit,
         "may_invite": request.may("member.manage"),
         "vendor": False,
+        "waiting": proposals.waiting_count(request.db, found.company.id),
         "standing": [],
         "line_names": dict(partners.product_lines(request.db)),
         "programme_names": dict(partners.programmes(request.db)),
@@ -73,58 +71,6 @@ def calendar(request: Request) -> Any:
     return calendar_page(request, own_id(request), BASE, CRUMBS)
 
 
-# -- people --------------------------------------------------------------------------------------------------------
-
-
-def people(request: Request) -> dict[str, Any]:
-    """Who may sign in for the company, with their roles."""
-    company = queries.company(request.db, own_id(request))
-    return {
-        "company": company,
-        "people": queries.members(request.db, company.id),
-        "own_person": request.ctx.person_id,
-        "role_words": role_words,
-    }
-
-
-def person_new(request: Request) -> Any:
-    """Invite somebody."""
-    company = queries.company(request.db, own_id(request))
-    back = "/company/people"
-    return invite_page(request, company, f"{back}/new", back, PEOPLE)
-
-
-def person_remove(request: Request) -> Any:
-    """Ask before somebody is taken out of the company; POST does it."""
-    company = queries.company(request.db, own_id(request))
-    person = member(request, company)
-    url = f"/company/people/{person['id']}/remove"
-    if request.method == "POST":
-        actions.remove_member(request.db, company.id, person["id"])
-        flash(request, _("${name} can no longer sign in for your company.", mapping={"name": person["name"]}))
-        return see_other("/company/people")
-    title = tr(_("Remove ${name}?", mapping={"name": person["name"]}))
-    happens = [
-        _("They can no longer sign in for this company; open sessions end."),
-        _("What they wrote and did stays, under their name."),
-    ]
-    action = parts.Action(_("Remove"), url, danger=True)
-    return {
-        "title": title,
-        "confirm": parts.Confirm(title, happens, action, "/company/people"),
-        "crumbs": PEOPLE,
-    }
-
-
-def member(request: Request, company: Company) -> dict[str, Any]:
-    """The person named in the address, of this company only."""
-    wanted = record_id(request, "person")
-    found = next((p for p in queries.members(request.db, company.id) if p["id"] == wanted), None)
-    if found is None:
-        raise NotFound
-    return found
-
-
 # -- agreement -----------------------------------------------------------------------------------------------------
 
 
@@ -141,29 +87,11 @@ def agreement_accept(request: Request) -> Any:
     return see_other(BASE)
 
 
-def own_id(request: Request) -> int:
-    """The reader's company."""
-    company_id = request.ctx.company_id
-    if company_id is None:
-        raise NotFound
-    return int(company_id)
-
-
 PAGES = [
     ("company", BASE, profile, "GET", "company.read", "partners/profile.jinja2"),
     ("company_edit", f"{BASE}/edit", edit, "GET POST", "company.edit", ""),
     ("company_location", f"{BASE}/locations/{LOCATION}", location, "GET POST", "company.edit", ""),
     ("company_calendar", f"{BASE}/locations/{LOCATION}/calendar", calendar, "GET POST", "company.edit", ""),
-    ("company_people", f"{BASE}/people", people, "GET", "member.manage", "companies/people.jinja2"),
-    ("company_person_new", f"{BASE}/people/new", person_new, "GET POST", "member.manage", ""),
-    (
-        "company_person_remove",
-        f"{BASE}/people/{{person:\\d+}}/remove",
-        person_remove,
-        "GET POST",
-        "member.manage",
-        CONFIRM,
-    ),
     (
         "company_agreement",
         f"{BASE}/agreement",
@@ -177,5 +105,6 @@ PAGES = [
 
 
 def includeme(config: Configurator) -> None:
-    """Routes and views of a partner's own pages."""
+    """Routes and views of a partner's own pages, and of people."""
+    config.include("portal.companies.people_views")
     add_pages(config, FORM, PAGES)

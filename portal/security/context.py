@@ -12,9 +12,11 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-Kind = Literal["vendor", "partner", "link", "public", "system"]
+# 'code' and 'half': somebody whose sign-in still lacks something; they see the own rows alone (migration 0002).
+Kind = Literal["vendor", "partner", "link", "public", "system", "code", "half"]
 
 ENTER = text("select * from app.enter(:purpose, :hash, :company)")
+ENTER_HALF = text("select * from app.enter_half(:hash)")
 ACT = text("select * from app.act(:realm, :kind, :company, :person, :subject)")
 
 
@@ -22,7 +24,7 @@ ACT = text("select * from app.act(:realm, :kind, :company, :person, :subject)")
 class Credential:
     """What a caller shows: the SHA-256 of a secret and what it is used for. `company` chooses among a person's."""
 
-    purpose: Literal["session", "api", "offer", "public"]
+    purpose: Literal["session", "half", "api", "offer", "public"]
     hash: bytes = b""
     company: int | None = None
 
@@ -31,7 +33,7 @@ class Credential:
 class Acting(Credential):
     """On the worker login only: act as this principal (kind `system` sees the whole realm)."""
 
-    purpose: Literal["session", "api", "offer", "public"] = "public"
+    purpose: Literal["session", "half", "api", "offer", "public"] = "public"
     realm_id: int = 1
     kind: Kind = "system"
     company_id: int | None = None
@@ -89,6 +91,8 @@ def enter(connection: Connection, credential: Credential) -> Context:
             "subject": credential.subject_id,
         }
         row = connection.execute(ACT, parameters).one()
+    elif credential.purpose == "half":
+        row = connection.execute(ENTER_HALF, {"hash": credential.hash}).one()
     else:
         row = connection.execute(
             ENTER, {"purpose": credential.purpose, "hash": credential.hash, "company": credential.company}

@@ -11,11 +11,17 @@ from portal.db import Base
 
 
 class CredentialRow(Base):
-    """The hash of a secret and the principal it opens: a session, an API token, a mail link, an invitation."""
+    """The hash of a secret and the principal it opens: a session, an API token, a mail link, an invitation.
+
+    `half` is a sign-in that still lacks something (migration 0002); `factor_at`: when the second factor was proved.
+    """
 
     __tablename__ = "credentials"
     __table_args__ = (
-        CheckConstraint("purpose in ('session', 'api', 'offer', 'invite', 'reset')", name="purpose"),
+        CheckConstraint(
+            "purpose in ('session', 'api', 'offer', 'invite', 'reset', 'half', 'join', 'address', 'keep')",
+            name="purpose",
+        ),
         ForeignKeyConstraint(["realm_id", "company_id"], ["companies.realm_id", "companies.id"]),
         Index(None, "expires_at"),
         Index(None, "person_id"),
@@ -36,6 +42,8 @@ class CredentialRow(Base):
     seen_at: Mapped[datetime]
     idle_seconds: Mapped[int | None]
     expires_at: Mapped[datetime]
+    device: Mapped[str | None]
+    factor_at: Mapped[datetime | None]
 
 
 class Password(Base):
@@ -47,6 +55,28 @@ class Password(Base):
     realm_id: Mapped[int]
     hash: Mapped[str]
     changed_at: Mapped[datetime]
+
+
+class SecondFactor(Base):
+    """A person's TOTP secret, encrypted (portal.security.factor), and the last step of 30 s that a code was used for."""
+
+    __tablename__ = "second_factors"
+
+    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    realm_id: Mapped[int]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    confirmed_at: Mapped[datetime]
+    last_step: Mapped[int | None]
+
+
+class RecoveryCode(Base):
+    """Keyed hash of a recovery code that has not been used yet."""
+
+    __tablename__ = "recovery_codes"
+
+    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    realm_id: Mapped[int]
 
 
 class Throttle(Base):

@@ -6,6 +6,8 @@ import unicodedata
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from portal.web.i18n import _, tr
+
 PASSWORD_MIN, PASSWORD_MAX = 10, 200
 # OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane.
 HASHER = PasswordHasher(
@@ -48,15 +50,23 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+def repeats(given: str) -> bool:
+    """Whether it is one piece over and over: 'passwordpassword'."""
+    return bool(given) and given in (given + given)[1:-1]
+
+
 def password_fault(password: str, email: str, name: str = "") -> str | None:
     """Why this cannot be a password, with the cure; None when it can."""
     low = _normal(password).casefold()
     if len(password) < PASSWORD_MIN:
-        return f"Use at least {PASSWORD_MIN} characters."
+        return tr(_("Use at least ${n} characters.", mapping={"n": PASSWORD_MIN}))
     if len(password) > PASSWORD_MAX:
-        return f"Use at most {PASSWORD_MAX} characters."
+        return tr(_("Use at most ${n} characters.", mapping={"n": PASSWORD_MAX}))
+    words = "".join(sign for sign in low if sign.isalpha())
     address = _normal(email).strip().casefold()
     own = {address, address.partition("@")[0], name.casefold(), name.casefold().replace(" ", "")}
-    if low in own or low in COMMON or len(set(low)) < 4:
-        return "This is easy to guess. Use a longer one, for example four words that do not belong together."
+    if low in own or low in COMMON or len(set(low)) < 4 or repeats(low) or repeats(words):
+        return tr(
+            _("This is easy to guess. Use a longer one, for example four words that do not belong together.")
+        )
     return None

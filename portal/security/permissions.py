@@ -58,7 +58,9 @@ PERMISSIONS: Mapping[str, tuple[Clause, ...]] = MappingProxyType(
         "lead.assign": (vendor(*MANAGERS),),
         "lead.export": (vendor(*SELLERS), partner("administrator", "sales")),
         "lead.comment": (vendor(*SELLERS), partner("administrator", "sales")),
+        "lead.files": (vendor(*SELLERS), partner("administrator", "sales")),
         "lead.progress": (vendor(*SELLERS), partner("administrator", "sales")),
+        "lead.board": (partner("administrator", "sales"),),
         "lead.queue": (vendor(*MANAGERS),),
         "decision.read": (vendor(*SELLERS), partner("administrator", "sales")),
         "offer.answer": (partner("administrator", "sales"),),
@@ -68,10 +70,17 @@ PERMISSIONS: Mapping[str, tuple[Clause, ...]] = MappingProxyType(
         "company.read": (partner("administrator", "sales", "service"),),
         "company.edit": (partner("administrator"),),
         "member.manage": (partner("administrator"), vendor("operator", "channel_manager")),
+        "signin.require": (partner("administrator"), vendor("operator")),
+        "partner.members": (vendor(*MANAGERS),),
+        "rules.read": (vendor(*CARERS),),
+        "rules.edit": (vendor("channel_manager"),),
+        "rules.require": (vendor("operator"),),
         "import.run": (vendor(*MANAGERS),),
         "work.read": (vendor("operator"),),
         "api.leads.write": (system("leads:write"),),
         "api.leads.read": (system("leads:read"),),
+        "api.files.write": (system("files:write"),),
+        "api.events.read": (system("events:read"),),
     }
 )
 

@@ -12,7 +12,6 @@ from portal.security.context import PUBLIC, Context, Credential, digest
 from portal.security.permissions import PERMISSIONS, anybody, permits
 
 SESSION_COOKIE = "interline"
-COMPANY_COOKIE = "interline_company"
 BEARER = "bearer "
 
 
@@ -49,19 +48,21 @@ def credential_of(request: Request) -> Credential:
     """What the request shows. A bearer token counts on the API only, a session cookie on pages only, and a mail
     link's token on its own route: no wire can borrow another's credential."""
     if request.path_info.startswith("/api/"):
-        header = request.headers.get("Authorization", "")
-        if header[: len(BEARER)].lower() == BEARER:
-            return Credential("api", digest(header[len(BEARER) :].strip()))
-        return PUBLIC
+        token = bearer_of(request)
+        return Credential("api", digest(token)) if token else PUBLIC
     if request.path_info.startswith("/o/"):
         token = request.path_info.removeprefix("/o/").strip("/").partition("/")[0]
         return Credential("offer", digest(token))
     key = request.cookies.get(SESSION_COOKIE)
     if key:
-        chosen = request.cookies.get(COMPANY_COOKIE, "")
-        company = int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else None
-        return Credential("session", digest(key), company)
+        return Credential("session", digest(key))
     return PUBLIC
+
+
+def bearer_of(request: Request) -> str:
+    """The bearer token of the Authorization header, or nothing."""
+    header: str = request.headers.get("Authorization", "")
+    return header[len(BEARER) :].strip() if header[: len(BEARER)].lower() == BEARER else ""
 
 
 def _db(request: Request) -> Any:

@@ -7,40 +7,37 @@ look it up, open and close it. Password hashes are argon2id and are handed out o
 import base64
 import hashlib
 import hmac
-import secrets
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import Row
 
+from portal.companies import actions as companies
+from portal.companies import queries
 from portal.companies.models import PARTNER_ROLES, VENDOR_ROLES
 from portal.db import PortalSession, new_id
-from portal.errors import Conflict, Fault, Invalid, NotFound
+from portal.errors import Fault, Invalid, NotFound
 from portal.events.work import enqueue
 from portal.security import throttle
-from portal.security.context import PUBLIC, Context, Credential, digest, enter
+from portal.security.context import digest
 from portal.security.passwords import NOBODY, hash_password, password_fault, verify
+from portal.security.steps import (
+    HALF_S,
+    SESSION_IDLE_S,
+    SESSION_MAX_S,
+    Attempt,
+    advance,
+    new_secret,
+    sign_out,
+    step_down,
+)
 from portal.settings import Settings
+from portal.web.i18n import _, tr
 
-# A working day of silence ends a session, and a day ends every session.
-SESSION_IDLE_S = 8 * 3600
-SESSION_MAX_S = 24 * 3600
 INVITATION_TIME = timedelta(days=7)
 RESET_TIME = timedelta(hours=2)
-SECRET_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How a try to sign in ended: the cookie's `secret`, or seconds to wait, or neither (name or password wrong)."""
-
-    secret: str | None = None
-    retry_after: int = 0
-    context: Context | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,87 +48,66 @@ class Invitation:
     name: str
     email: str
     company: str
+    purpose: str
 
 
-# -- signing in and out ------------------------------------------------------------------------------------------
+# -- signing in ----------------------------------------------------------------------------------------------------
 
 
 def sign_in(
-    session: PortalSession, email: str, password: str, address: str, old: str | None = None
+    session: PortalSession,
+    email: str,
+    password: str,
+    address: str,
+    old: str | None = None,
+    device: str | None = None,
 ) -> Attempt:
     """Try to sign in; the session `old` (the cookie's secret) ends when it works, so the key is always a new one.
 
     Returns the refusal instead of raising it: the count of attempts must be committed.
     """
-    if old:
-        step_down(session)
+    step_down(session)
     key = email_key(email)
-    wait = throttle.count(session, (throttle.SIGN_IN_ADDRESS, address), (throttle.SIGN_IN_ACCOUNT, key))
+    counted = throttle.sign_in_keys(session, key, address)
+    wait = throttle.count(session, *counted)
     if wait:
         return Attempt(retry_after=wait)
     row = session.execute(text("select * from app.password_of(:key)"), {"key": key}).first()
-    if not verify(row.hash if row else NOBODY, password) or row is None or row.company_id is None:
+    right = verify(row.hash if row and row.hash else NOBODY, password)
+    if not right or row is None or row.hash is None or row.company_id is None:
+        failed(session, row.person_id if row else None, "password")
         return Attempt()
-    return _open(session, row.person_id, row.company_id, row.hash, old)
+    throttle.uncount(session, *counted)
+    attempt = _open(session, row.person_id, row.hash, old, device)
+    if attempt.context is not None:
+        throttle.know(session, key, address)
+    return attempt
 
 
-def _open(session: PortalSession, person_id: int, company_id: int, proof: str, old: str | None) -> Attempt:
+def failed(session: PortalSession, person_id: int | None, what: str) -> None:
+    """Let it be told to the companies concerned; the same work when the account does not exist."""
+    enqueue(session, "signin.failed", {"person_id": str(person_id), "what": what} if person_id else {})
+
+
+def _open(
+    session: PortalSession, person_id: int, proof: str, old: str | None, device: str | None = None
+) -> Attempt:
     secret = new_secret()
     opened = session.execute(
-        text("select app.open_session(:person, :company, :hash, :proof, :idle, :max)"),
+        text("select app.open_session(:person, :hash, :proof, :device, :seconds)"),
         {
             "person": person_id,
-            "company": company_id,
             "hash": digest(secret),
             "proof": proof,
-            "idle": SESSION_IDLE_S,
-            "max": SESSION_MAX_S,
+            "device": device,
+            "seconds": HALF_S,
         },
     ).scalar_one()
     if not opened:
         return Attempt()
     if old:
         sign_out(session, old)
-    session.ctx = enter(session.connection(), Credential("session", digest(secret)))
-    return Attempt(secret, context=session.ctx)
-
-
-def step_down(session: PortalSession) -> None:
-    """Become nobody within this transaction: only nobody may read a hash or open a session."""
-    session.ctx = enter(session.connection(), PUBLIC)
-
-
-def sign_out(session: PortalSession, secret: str, everywhere: bool = False) -> None:
-    """End the session of this cookie, or with `everywhere` all sessions of its person."""
-    session.execute(
-        text("select app.close_session(:hash, :everywhere)"),
-        {"hash": digest(secret), "everywhere": everywhere},
-    )
-
-
-def choices(session: PortalSession, secret: str) -> list[tuple[int, str]]:
-    """(id, name) of the companies the person signed in with `secret` belongs to.
-
-    A company's name is visible only from within, so each is entered in turn, and in the end the one we came from.
-    """
-    here = session.context
-    ids = session.scalars(
-        text("select distinct company_id from memberships where person_id = :person"),
-        {"person": here.person_id},
-    ).all()
-    connection = session.connection()
-    found = [
-        (number, enter(connection, Credential("session", digest(secret), number)).company_name or "")
-        for number in ids
-    ]
-    enter(connection, Credential("session", digest(secret), here.company_id))
-    return sorted(found, key=lambda pair: (pair[1].casefold(), pair[0]))
-
-
-def me(session: PortalSession) -> Row[Any]:
-    """Name and e-mail of the signed-in person."""
-    query = text("select name, email from people where id = :person")
-    return session.execute(query, {"person": session.context.person_id}).one()
+    return advance(session, secret)
 
 
 # -- names and secrets ------------------------------------------------------------------------------------------
@@ -139,12 +115,9 @@ def me(session: PortalSession) -> Row[Any]:
 
 def email_key(email: str) -> str:
     """What makes two spellings of an address the same account."""
-    return unicodedata.normalize("NFKC", email).strip().casefold()
-
-
-def new_secret() -> str:
-    """256 random bits as 43 characters of base64url."""
-    return secrets.token_urlsafe(SECRET_BYTES)
+    normal = unicodedata.normalize("NFKC", email).strip().casefold()
+    # A line end marks the key of a stand-in (app.invited): nobody types one.
+    return "".join(sign for sign in normal if sign.isprintable())
 
 
 # -- invitations and resets --------------------------------------------------------------------------------------
@@ -162,59 +135,61 @@ def invite(
 ) -> int:
     """Give the person with `email` these roles in the company, made when unknown; the person's id.
 
-    Somebody without a password gets a mail with a link (work item person.invite). Raises Invalid, Conflict.
+    A mail follows (work item person.invite): with a link to set the first password, or, when a partner invites
+    somebody who has an account elsewhere, with a link to accept; until then a stand-in holds the roles, so that the
+    partner learns nothing. Raises Invalid.
     """
     wanted = list(dict.fromkeys(roles))
     key = email_key(email)
-    kind = session.execute(text("select kind from companies where id = :id"), {"id": company_id}).scalar()
-    if kind is None:
-        raise NotFound()
+    kind = queries.company(session, company_id, lock=True).kind
     _check_invitation(email, name, wanted, kind)
     ctx = session.context
     if "operator" in wanted and ctx.kind == "vendor" and "operator" not in ctx.roles:
         raise Invalid(Fault("roles", "operator", "Only an operator can make another operator.", "forbidden"))
-    made = new_id()
-    # No RETURNING and no conflict target: both would read the row, and before its first role the new person is not
-    # yet visible to who invites it.
-    session.execute(
-        text("""
-            insert into people (id, realm_id, email, email_key, name, language, status, created_at)
-            values (:id, :realm, :email, :key, :name, :language, 'invited', :now)
-            on conflict do nothing
-        """),
+    person = session.execute(
+        text("select app.invited(:id, :email, :key, :name, :language, :company)"),
         {
-            "id": made,
-            "realm": ctx.realm_id,
+            "id": new_id(),
             "email": email.strip(),
             "key": key,
             "name": name.strip(),
             "language": language,
-            "now": ctx.now,
+            "company": company_id,
         },
-    )
-    person = session.execute(
-        text("select id from people where realm_id = :realm and email_key = :key"),
-        {"realm": ctx.realm_id, "key": key},
+    ).scalar_one()
+    had = _roles_of(session, company_id, person)
+    added = _add_roles(session, person, company_id, wanted, had)
+    known = session.execute(
+        text("select status = 'active' from people where id = :id"), {"id": person}
     ).scalar()
-    _add_roles(session, person or made, company_id, wanted, known=person is not None)
-    if mail:
-        enqueue(session, "person.invite", {"person_id": str(person or made), "company_id": str(company_id)})
-    return person or made
+    if added:
+        type_ = "member.roles_changed" if had else "member.added" if known else "member.invited"
+        companies.told(session, type_, company_id, person_id=str(person), roles=sorted({*had, *added}))
+    if mail and not (had and known):
+        enqueue(session, "person.invite", {"person_id": str(person), "company_id": str(company_id)})
+    return int(person)
+
+
+def check_email(email: str) -> None:
+    """Raises Invalid for what cannot be an address."""
+    fault = _email_fault(email)
+    if fault:
+        raise Invalid(fault)
+
+
+def _email_fault(email: str) -> Fault | None:
+    local, at, domain = email.strip().rpartition("@")
+    good = at and local and "." in domain and len(email) <= 254
+    if good and all(c.isprintable() and not c.isspace() for c in email.strip()):
+        return None
+    return Fault("email", email, tr(_("Write an address such as name@example.com.")), "email")
 
 
 def _check_invitation(email: str, name: str, roles: list[str], kind: str) -> None:
-    faults = []
-    local, at, domain = email.strip().rpartition("@")
-    if (
-        not at
-        or not local
-        or "." not in domain
-        or len(email) > 254
-        or any(c.isspace() for c in email.strip())
-    ):
-        faults.append(Fault("email", email, "Write an address such as name@example.com.", "email"))
+    fault = _email_fault(email)
+    faults = [fault] if fault else []
     if not 1 <= len(name.strip()) <= 200:
-        faults.append(Fault("name", name, "Write the name, at most 200 characters.", "name"))
+        faults.append(Fault("name", name, tr(_("Write the name, at most 200 characters.")), "name"))
     allowed = VENDOR_ROLES if kind == "vendor" else PARTNER_ROLES
     wrong = [role for role in roles if role not in allowed]
     if wrong or not roles:
@@ -223,39 +198,39 @@ def _check_invitation(email: str, name: str, roles: list[str], kind: str) -> Non
         raise Invalid(*faults)
 
 
+def _roles_of(session: PortalSession, company_id: int, person_id: int) -> list[str]:
+    query = text(
+        "select role from memberships where company_id = :company and person_id = :person order by role"
+    )
+    return list(session.scalars(query, {"company": company_id, "person": person_id}))
+
+
 def _add_roles(
-    session: PortalSession, person_id: int, company_id: int, roles: list[str], *, known: bool
-) -> None:
+    session: PortalSession, person_id: int, company_id: int, roles: list[str], had: list[str]
+) -> list[str]:
+    """Give the roles that the person has not; which those are."""
     ctx = session.context
-    with session.begin_nested() as point:
-        try:
-            session.execute(
-                text("""
-                    insert into memberships (id, realm_id, company_id, person_id, role, created_at)
-                    values (:id, :realm, :company, :person, :role, :now)
-                    on conflict (realm_id, company_id, person_id, role) do nothing
-                """),
-                [
-                    {
-                        "id": new_id(),
-                        "realm": ctx.realm_id,
-                        "company": company_id,
-                        "person": person_id,
-                        "role": role,
-                        "now": ctx.now,
-                    }
-                    for role in roles
-                ],
-            )
-        except Exception as error:
-            # The address belongs to somebody of another company, whom a partner can neither see nor add.
-            if known or getattr(getattr(error, "orig", None), "sqlstate", None) != "23503":
-                raise
-            point.rollback()
-            raise Conflict(
-                "This address has an account with another company. Ask the vendor to add that person to yours.",
-                "person_elsewhere",
-            ) from error
+    missing = [role for role in roles if role not in had]
+    if missing:
+        session.execute(
+            text("""
+                insert into memberships (id, realm_id, company_id, person_id, role, created_at)
+                values (:id, :realm, :company, :person, :role, :now)
+                on conflict (realm_id, company_id, person_id, role) do nothing
+            """),
+            [
+                {
+                    "id": new_id(),
+                    "realm": ctx.realm_id,
+                    "company": company_id,
+                    "person": person_id,
+                    "role": role,
+                    "now": ctx.now,
+                }
+                for role in missing
+            ],
+        )
+    return missing
 
 
 def link_token(settings: Settings, item_id: int) -> str:
@@ -268,14 +243,19 @@ def link_token(settings: Settings, item_id: int) -> str:
 def invitation(session: PortalSession, token: str) -> Invitation | None:
     """Whom the link is for, or None when it is used up, expired or unknown. Changes nothing."""
     row = session.execute(text("select * from app.invitation(:hash)"), {"hash": digest(token)}).first()
-    return Invitation(row.person_id, row.name, row.email, row.company) if row else None
+    return Invitation(row.person_id, row.name, row.email, row.company, row.purpose) if row else None
 
 
-def accept(session: PortalSession, token: str, password: str, old: str | None = None) -> Attempt:
-    """Set the password the link allows, end the person's other sessions and sign in. Raises NotFound, Invalid."""
+def accept(
+    session: PortalSession, token: str, password: str, old: str | None = None, device: str | None = None
+) -> Attempt:
+    """Set the password the link allows, end the person's other sessions and sign in. Raises NotFound, Invalid.
+
+    A second factor is asked for all the same: whoever reads the mail is not yet its owner.
+    """
     step_down(session)
     found = invitation(session, token)
-    if found is None:
+    if found is None or found.purpose == "join":
         raise NotFound("This link has been used or has expired. Ask for a new one.")
     fault = password_fault(password, found.email, found.name)
     if fault:
@@ -284,12 +264,15 @@ def accept(session: PortalSession, token: str, password: str, old: str | None = 
     session.execute(
         text("select app.set_password(:link, :password)"), {"link": digest(token), "password": hashed}
     )
-    row = session.execute(
-        text("select * from app.password_of(:key)"), {"key": email_key(found.email)}
-    ).first()
-    if row is None or row.company_id is None:
-        return Attempt()
-    return _open(session, row.person_id, row.company_id, row.hash, old)
+    if found.purpose == "reset":
+        enqueue(session, "person.told", {"person_id": str(found.person_id), "what": "password"})
+    return _open(session, found.person_id, hashed, old, device)
+
+
+def join(session: PortalSession, token: str) -> bool:
+    """Accept to work for one more company; False when the link is of no use any more."""
+    found = session.execute(text("select app.join_company(:hash)"), {"hash": digest(token)}).scalar()
+    return found is not None
 
 
 def ask_reset(session: PortalSession, email: str, address: str) -> int:

@@ -1,4 +1,4 @@
-"""Counting attempts before anything costly is done: sign-in, reset, tokens. Counts live in PostgreSQL (app.throttle).
+"""Counting attempts before anything costly is done: sign-in, reset, tokens. Counts live in PostgreSQL (app.meter).
 
 A count stays only when the transaction commits, so a throttled or failed attempt must *return* its refusal to the
 view; raising would roll the count back.
@@ -6,6 +6,7 @@ view; raising would roll the count back.
 
 import hashlib
 import ipaddress
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,30 +34,61 @@ class Limit:
         return hashlib.sha256(f"{self.name}|{value}".encode()).digest()
 
 
+# Tries for one account from one network, and from all networks where it has not signed in before.
 SIGN_IN_ACCOUNT = Limit("sign-in account", 10, 15 * 60)
+SIGN_IN_ANYWHERE = Limit("sign-in anywhere", 100, 15 * 60)
+# Not a count: -1 marks an account and a network it has signed in from.
+KNOWN = Limit("known", 0, 90 * 24 * 3600)
 SIGN_IN_ADDRESS = Limit("sign-in address", 100, 15 * 60)
+# Codes of the second factor: ten tries among a million, three of them right at a time.
+CODE_ACCOUNT = Limit("second factor", 10, 15 * 60)
+# Password (and code) asked for again before something is changed in the own account.
+PROOF_ACCOUNT = Limit("own account", 10, 15 * 60)
 RESET_ACCOUNT = Limit("reset account", 3, 3600)
 RESET_ADDRESS = Limit("reset address", 30, 3600)
 TOKEN_CLIENT = Limit("token client", 60, 60)
 TOKEN_ADDRESS = Limit("token address", 300, 60)
 
-COUNT_TWO = text(
-    "select app.throttle(:key_1, :limit_1, :seconds_1) as one, app.throttle(:key_2, :limit_2, :seconds_2) as two"
-)
+METER = text("select used, left_s from app.meter(:key, :calls, :seconds)")
 
 
-def count(session: PortalSession, first: tuple[Limit, str], second: tuple[Limit, str]) -> int:
-    """Count one attempt under both keys, in one round trip; 0, or the seconds after which to try again."""
-    parameters: dict[str, object] = {}
-    for number, (limit, value) in enumerate((first, second), start=1):
-        parameters |= {
-            f"key_{number}": limit.key(value),
-            f"limit_{number}": limit.attempts,
-            f"seconds_{number}": limit.seconds,
-        }
-    left = session.execute(COUNT_TWO, parameters).one()
-    over = [limit.seconds for (limit, _), rest in ((first, left.one), (second, left.two)) if rest < 0]
-    return max(over, default=0)
+def count(session: PortalSession, *counted: tuple[Limit, str]) -> int:
+    """Count one attempt under each key; 0, or the seconds after which to try again."""
+    waits = [0]
+    for limit, value in counted:
+        used, left_s = _meter(session, limit, value, 1)
+        if used > limit.attempts:
+            waits.append(max(1, math.ceil(left_s)))
+    return max(waits)
+
+
+def uncount(session: PortalSession, *counted: tuple[Limit, str]) -> None:
+    """Take back what `count` counted in this transaction: the attempt was a right one."""
+    for limit, value in counted:
+        _meter(session, limit, value, -1)
+
+
+def sign_in_keys(session: PortalSession, account: str, address: str) -> list[tuple[Limit, str]]:
+    """What a try to sign in counts under. Where the account has signed in from before, tries from elsewhere do not
+    count: else a stranger who only knows the address could keep its owner out."""
+    pair = f"{account}|{address}"
+    keys = [(SIGN_IN_ADDRESS, address), (SIGN_IN_ACCOUNT, pair)]
+    known, _left = _meter(session, KNOWN, pair, 0)
+    return keys if known < 0 else [*keys, (SIGN_IN_ANYWHERE, account)]
+
+
+def know(session: PortalSession, account: str, address: str) -> None:
+    """The account has signed in from here; earlier wrong tries from here are forgotten."""
+    pair = f"{account}|{address}"
+    # A window of no time is always over: the count begins anew, at what is given.
+    session.execute(METER, {"key": SIGN_IN_ACCOUNT.key(pair), "calls": 0, "seconds": 0})
+    session.execute(METER, {"key": KNOWN.key(pair), "calls": -1, "seconds": 0})
+
+
+def _meter(session: PortalSession, limit: Limit, value: str, calls: int) -> tuple[int, float]:
+    given = {"key": limit.key(value), "calls": calls, "seconds": limit.seconds}
+    row = session.execute(METER, given).one()
+    return row.used, row.left_s
 
 
 def address_of(request: "Request") -> str:

@@ -77,9 +77,20 @@ def test_people_are_invited_and_removed_after_a_question(world: World, lukas: Te
     lukas.get(f"/company/people/{world.people['sales@traun.example']}/remove", status=404)
 
 
+def test_who_is_a_member_already_is_not_invited_again(world: World, lukas: TestApp) -> None:
+    form = main_form(lukas.get("/company/people/new"))
+    form["email"], form["name"] = KATRIN.upper(), "Katrin Moser"
+    form.set("roles", True, index=1)
+    assert "Katrin Moser is a member already" in form.submit(status=422)
+    with world.system() as session:
+        assert not session.scalars(text("select kind from work_items where kind = 'person.invite'")).all()
+
+
 def test_the_last_administrator_stays(world: World, lukas: TestApp) -> None:
     asked = lukas.get(f"/company/people/{world.people[LUKAS]}/remove")
-    main_form(asked).submit(status=409)
+    refused = main_form(asked).submit(status=409)
+    assert "This cannot be done" in refused and "This is the last one who manages people here" in refused
+    assert "Nothing was changed." in refused and "Somebody was faster" not in refused
     lukas.get("/company/people")
 
 
@@ -94,7 +105,7 @@ def test_the_agreement_is_accepted_by_the_administrator_in_the_version_shown(
     page = lukas.get("/company/agreement")
     stale = main_form(page)
     stale["version"] = "1"
-    stale.submit(status=409)
+    assert "Somebody was faster" in stale.submit(status=409)
     main_form(page)["version"] = "2"
     main_form(page).submit(status=302)
     with world.system() as session:
