@@ -17,7 +17,7 @@ from portal.demo import PASSWORD, PERSONAS, catalogue
 from portal.demo.towns import COUNTRIES, Town, load, pick, slug
 from portal.partners import actions as partners
 from portal.partners.importing import PartnerImport
-from portal.routing.actions import publish_default
+from portal.routing.rulesets.actions import publish_default
 from portal.security.signin import hash_password
 
 CHUNK = 100

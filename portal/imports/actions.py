@@ -25,6 +25,7 @@ from portal.events.work import enqueue
 from portal.imports.models import Import
 from portal.security.context import Acting
 from portal.sharing.models import Text
+from portal.web.limits import in_mb
 
 CHUNK = 200
 RAW_KEPT = timedelta(days=30)
@@ -186,7 +187,7 @@ def begin(session: PortalSession, source: Source) -> int:
     """The row of this run, with the raw file (kept 30 days). Its id."""
     ctx = session.context
     if len(source.content) > MAX_FILE:
-        message = f"has {len(source.content)} bytes; split it into files of at most {MAX_FILE}"
+        message = f"has {in_mb(len(source.content))} MB; split it into files of at most {in_mb(MAX_FILE)} MB"
         raise Invalid(Fault("file", source.file_name, message))
     import_id = new_id()
     row = {

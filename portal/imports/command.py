@@ -21,7 +21,7 @@ from portal.companies.queries import vendor_id
 from portal.db import make_engine, transaction
 from portal.errors import Refusal
 from portal.imports import actions, sources
-from portal.routing.actions import publish_default
+from portal.routing.rulesets.actions import publish_default
 from portal.security.context import Acting
 from portal.settings import load
 

@@ -7,6 +7,7 @@ from portal.errors import Fault, Invalid
 from portal.imports.actions import KINDS, MAX_FILE, Source
 from portal.imports.mapping import FOLDER, Mapping
 from portal.imports.reader import Reader
+from portal.web.limits import in_mb
 
 # Up to this size counting the rows beforehand, for the progress bar, costs less than a second.
 COUNTED = 20 * 1024 * 1024
@@ -15,7 +16,7 @@ COUNTED = 20 * 1024 * 1024
 def from_path(kind: str, mapping: str, path: Path) -> Source:
     """The source of a file on this machine; `mapping` is a name or the path of a YAML file."""
     if path.stat().st_size > MAX_FILE:
-        raise Invalid(Fault("file", str(path), f"split it into files of at most {MAX_FILE} bytes"))
+        raise Invalid(Fault("file", str(path), f"split it into files of at most {in_mb(MAX_FILE)} MB"))
     return from_bytes(kind, mapping, path.name, path.read_bytes())
 
 

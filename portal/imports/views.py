@@ -12,10 +12,13 @@ from portal.companies.pages import add_pages, done, record_id, see_other
 from portal.errors import Fault, Invalid
 from portal.imports import actions, queries, sources
 from portal.imports.models import Import
+from portal.web import remembered
+from portal.web.downloads import SANDBOX
+from portal.web.exports import export_response, stream
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
-from portal.web.tables import Column, Listing, ListSpec, apply, count, csv_response
+from portal.web.tables import Column, Listing, ListSpec, apply, count
 
 # An upload is imported under one lease of a worker; longer files go through `interline import`.
 MAX_UPLOAD = 8 * 1024 * 1024
@@ -65,9 +68,9 @@ class UploadForm(BaseModel):
 def imports(request: Request) -> Any:
     """The runs, newest first."""
     query = queries.table()
-    state = SPEC.parse(request.GET, request.path)
+    state = remembered.state_of(request, SPEC)
     if state.export:
-        return csv_response(state, request.db.execute(apply(query, state)))
+        return export_response(state, stream(request.db, apply(query, state)))
     rows = request.db.execute(apply(query, state)).all()
     return {"listing": Listing(state, rows, count(request.db, query, state), noun=_("imports"))}
 
@@ -114,6 +117,7 @@ def wrong(request: Request) -> Response:
     found = queries.run(request.db, record_id(request))
     text = queries.file_of(request.db, found.id, "import.wrong")
     response = Response(body=bytes(text.blob or b""), content_type="text/csv", charset="utf-8")
+    response.headers["Content-Security-Policy"] = SANDBOX
     response.content_disposition = f'attachment; filename="wrong-{found.id}.csv"'
     return response
 

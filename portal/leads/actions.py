@@ -23,7 +23,8 @@ from portal.leads.offering import CLOSED_STAGES, assign, lock_lead, route
 from portal.routing import actions as routing
 from portal.security.context import Context
 from portal.sharing.actions import MAX_TEXT, say
-from portal.web.i18n import _, tr
+from portal.web.formatting import fmt
+from portal.web.i18n import _, inside, tr
 from portal.web.status import status_label
 
 __all__ = ["Received", "assign", "receive", "route"]
@@ -49,16 +50,7 @@ def accept(session: PortalSession, offer_id: int) -> int:
 
 def decline(session: PortalSession, offer_id: int, reason: str, note: str | None = None) -> int:
     """Refuse the offer for one of DECLINE_REASONS; the lead's id. `system` offers it to the next partner."""
-    _one_of("reason", reason, stages.DECLINE_REASONS)
-    if reason == "other" and not (note or "").strip():
-        raise Invalid(
-            Fault(
-                "note",
-                note,
-                tr(_("Say in a few words why; it helps to send you the right leads.")),
-                "missing",
-            )
-        )
+    _because(reason, note, stages.DECLINE_REASONS)
     ctx = session.context
     row = session.execute(
         text("""
@@ -97,7 +89,7 @@ def _not_open(session: PortalSession, offer_id: int) -> Exception:
 
 def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | None = None) -> None:
     """The holder gives the lead back; what it saw closes, and `system` offers it to the next partner."""
-    _one_of("reason", reason, stages.HAND_BACK_REASONS)
+    _because(reason, note, stages.HAND_BACK_REASONS)
     ctx = session.context
     lead = _held(session, lead_id)
     _refuse_closed(lead)
@@ -131,8 +123,14 @@ def hand_back(session: PortalSession, lead_id: int, reason: str, note: str | Non
     )
 
 
-def withdraw(session: PortalSession, lead_id: int, reason: str, *, reroute: bool = True) -> None:
-    """The vendor takes the lead back from whoever has it; the turn paid for it is returned, then it is offered on."""
+def withdraw(
+    session: PortalSession, lead_id: int, reason: str, note: str | None = None, *, reroute: bool = True
+) -> None:
+    """The vendor takes the lead back from whoever has it; the turn paid for it is returned, then it is offered on.
+
+    note: for the vendor's own people.
+    """
+    _because(reason, note, stages.WITHDRAW_REASONS)
     lead = lock_lead(session, lead_id)
     if lead is None:
         raise NotFound()
@@ -140,6 +138,8 @@ def withdraw(session: PortalSession, lead_id: int, reason: str, *, reroute: bool
         raise Conflict(tr(_("Nobody has this lead, so there is nothing to withdraw.")), "not_with_anybody")
     _refuse_closed(lead)
     take_back(session, lead, reason, return_credit=True)
+    if (note or "").strip():
+        comment(session, lead_id, note or "", to_all=False)
     if reroute:
         enqueue(session, "lead.route", {"lead": str(lead_id)})
 
@@ -209,7 +209,12 @@ def move(
         said = _("A lead that is ${now} cannot become ${to}. Possible: ${options}.")
         mapping = {"now": word(lead["stage"]), "to": word(to) if to in STAGES else to, "options": options}
         raise Conflict(tr(said % mapping), "no_such_move")
-    _check_move(session, allowed[to], reason, won_amount, won_on)
+    wanted = allowed[to]
+    _check_move(session, wanted, reason, note, won_amount, won_on)
+    # What this move does not ask for is not kept: it was not looked at.
+    reason = reason if wanted.reasons else None
+    won_amount = won_amount if "won_amount" in wanted.needs else None
+    won_on = won_on if "won_on" in wanted.needs else None
     session.execute(
         text("""
             update leads set stage = :to, stage_reason = :reason, won_amount = :won_amount, won_on = :won_on,
@@ -238,11 +243,12 @@ def _check_move(
     session: PortalSession,
     wanted: stages.Move,
     reason: str | None,
+    note: str | None,
     won_amount: Decimal | None,
     won_on: date | None,
 ) -> None:
     if wanted.reasons:
-        _one_of("reason", reason, wanted.reasons)
+        _because(reason, note, wanted.reasons)
     faults = []
     if "won_amount" in wanted.needs and (won_amount is None or won_amount < 0):
         faults.append(
@@ -293,8 +299,9 @@ def comment(session: PortalSession, lead_id: int, body: str, *, to_all: bool) ->
     """Say something to everybody in the lead, or to one's own company only; Conflict when one is out of it."""
     body = body.strip()
     if not body or len(body) > MAX_TEXT:
+        too_long = _("Write 1 to ${n} characters.", mapping={"n": fmt.num(MAX_TEXT)})
         raise Invalid(
-            Fault("body", f"{len(body)} characters", f"Write 1 to {MAX_TEXT:,} characters.", "length")
+            Fault("body", f"{len(body)} characters", tr(too_long), "length"),
         )
     ctx = session.context
     if (
@@ -317,13 +324,18 @@ TAKES_PART = text("""
 
 def _in_lead(session: PortalSession, lead_id: int) -> set[int]:
     """The vendor and the partner that has the offer or holds the lead (as far as this context sees: itself)."""
+    return {vendor_id(session), *partners_in_lead(session, lead_id)}
+
+
+def partners_in_lead(session: PortalSession, lead_id: int, *levels: str) -> set[int]:
+    """The partner that has the offer or holds the lead; of these levels only when some are given."""
     found = session.execute(
-        text(
-            "select company_id from shares where subject_type = 'lead' and subject_id = :id and level <> 'past'"
-        ),
-        {"id": lead_id},
+        text("""
+            select company_id from shares where subject_type = 'lead' and subject_id = :id and level = any(:levels)
+        """),
+        {"id": lead_id, "levels": list(levels or ("offer", "full"))},
     )
-    return {vendor_id(session), *(row.company_id for row in found)}
+    return {row.company_id for row in found}
 
 
 def edit(session: PortalSession, lead_id: int, changes: Mapping[str, Any]) -> None:
@@ -403,7 +415,7 @@ def _refuse_closed(lead: Mapping[str, Any]) -> None:
 
 def word(stage: str) -> str:
     """A stage in the reader's words."""
-    return status_label("stage", stage).lower()
+    return inside(status_label("stage", stage))
 
 
 def _held(session: PortalSession, lead_id: int) -> Mapping[str, Any]:
@@ -425,9 +437,11 @@ def _list_keys(session: PortalSession, company_id: int, lead_id: int, state: str
     )
 
 
-def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+def _because(reason: str | None, note: str | None, allowed: tuple[str, ...]) -> None:
+    """Refuse a reason that is none of `allowed`, and 'other' without words: it would say nothing."""
+    if reason not in allowed:
         options = ", ".join(tr(words.REASONS.get(one, one)) for one in allowed)
-        raise Invalid(
-            Fault(field, value, tr(_("Choose one of: ${options}.") % {"options": options}), "choice")
-        )
+        said = tr(_("Choose one of: ${options}.") % {"options": options})
+        raise Invalid(Fault("reason", reason, said, "choice"))
+    if reason == "other" and not (note or "").strip():
+        raise Invalid(Fault("note", note, tr(_("Say in a few words which other reason.")), "missing"))

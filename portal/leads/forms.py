@@ -272,12 +272,6 @@ def read_step(post: Mapping[str, Any]) -> tuple[str, date]:
         raise Invalid(Fault("on", post.get("on"), message, "parse")) from None
 
 
-def check_choice(field: str, value: str, allowed: Sequence[str]) -> None:
-    """Invalid when a value is none of those offered."""
-    if value not in allowed:
-        raise Invalid(Fault(field, value, tr(_("Choose a reason from the list.")), "choice"))
-
-
 def read_assign(session: PortalSession, post: Mapping[str, Any]) -> tuple[int, str]:
     """Location and reason of an assignment by hand. The location comes as its id, or as its label from the list."""
     reason, given = (post.get("why") or "").strip(), (post.get("location") or "").strip()

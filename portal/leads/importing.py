@@ -10,13 +10,11 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from portal.db import PortalSession, gathering
+from portal.db import PortalSession
 from portal.errors import Invalid
-from portal.events.models import Event, WorkItem
 from portal.imports.actions import Outcome, Result
-from portal.leads.intake import Received, receive
-from portal.routing.models import Decision
-from portal.sharing.models import Text, TextContact
+from portal.leads.intake import Received, receive, receive_all
+from rules import RequestError
 
 RESULTS: dict[str, Result] = {
     "new": "new",
@@ -24,8 +22,7 @@ RESULTS: dict[str, Result] = {
     "changed": "changed",
     "same": "same",
 }
-# Nothing in the import reads these back.
-WRITTEN_TOGETHER = (Decision, Event, Text, TextContact, WorkItem)
+REFUSALS = (Invalid, RequestError, DBAPIError)
 DATA_EXCEPTION = "22"  # class of SQLSTATE, PostgreSQL Appendix A
 
 
@@ -43,10 +40,9 @@ class LeadImport:
         """
         point = session.begin_nested()
         try:
-            with gathering(session, *WRITTEN_TOGETHER):
-                received = [receive(session, record, routed=self.routed) for _, record in records]
+            received = receive_all(session, [record for _, record in records], routed=self.routed)
             point.commit()
-        except (Invalid, DBAPIError) as error:
+        except REFUSALS as error:
             point.rollback()
             _reason(error)
             return [self._one(session, number, record) for number, record in records]
@@ -57,7 +53,7 @@ class LeadImport:
         try:
             received = receive(session, record, routed=self.routed)
             point.commit()
-        except (Invalid, DBAPIError) as error:
+        except REFUSALS as error:
             point.rollback()
             return Outcome(number, "wrong", _reason(error))
         return self._outcome(number, received)
@@ -67,11 +63,12 @@ class LeadImport:
         return Outcome(number, RESULTS[received.outcome])
 
 
-def _reason(error: Invalid | DBAPIError) -> str:
+def _reason(error: Exception) -> str:
     """Why a row was refused. A deadlock or a lost connection is no fault of a row: it is raised again."""
     if isinstance(error, Invalid):
         return str(error)
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if error.connection_invalidated or not state.startswith(DATA_EXCEPTION):
-        raise error
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or not state.startswith(DATA_EXCEPTION):
+            raise error
     return "a value does not fit its column (too long, or out of range)"

@@ -10,9 +10,10 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from integrations import charts
-from portal.clocks import calendars
+from portal.db import PortalSession
 from portal.leads import queries, telling, waybill, words
 from portal.leads.queries import Catalogue, OfferCounts
+from portal.web.filters import one_of
 from portal.web.formatting import fmt
 from portal.web.i18n import _, ntr, tr
 from portal.web.parts import Offer, Tab
@@ -21,12 +22,13 @@ from rules import working_minutes_between
 Mapped = Mapping[str, Any]
 ANSWERS_DAYS = 30
 SIDE_ROWS = 4
+TABS = ("open", "accepted", "missed")
 
 
 def inbox(request: Request) -> Response:
     """GET /offers?tab=."""
     session = request.db
-    tab = request.GET.get("tab") if request.GET.get("tab") in ("accepted", "missed") else "open"
+    tab = one_of(request.GET, "tab", TABS, TABS[0])
     counts, catalogue = queries.offer_counts(session), queries.catalogue(session)
     missed = queries.past_offers(session, queries.MISSED, 50 if tab == "missed" else SIDE_ROWS)
     offers = queries.open_offers(session) if tab == "open" else []
@@ -39,7 +41,7 @@ def inbox(request: Request) -> Response:
         "rows": [
             _line(o) for o in (queries.past_offers(session, ("accepted",)) if tab == "accepted" else missed)
         ],
-        "answers": answer_times(queries.answers_since(session, request.now - timedelta(days=ANSWERS_DAYS))),
+        "answers": answer_times(session),
         "steps": queries.steps_due(session),
         "missed": [_line(o) for o in missed[:SIDE_ROWS]],
         "money": waybill.money,
@@ -116,14 +118,18 @@ def _line(offer: Mapped) -> dict[str, Any]:
     }
 
 
-def answer_times(rows: Sequence[Mapped]) -> dict[str, Any] | None:
+def answer_times(session: PortalSession) -> dict[str, Any] | None:
     """The side card: median, dots against the promise, what ran out; None when nothing was answered yet.
 
     Hours are working hours of the place that was asked, the clock that the deadline follows too.
     """
     hours, lapsed, promise = [], [], 0.0
+    rows = queries.answers_since(session, session.context.now - timedelta(days=ANSWERS_DAYS))
+    kept = queries.calendars_of(session, (row["location_id"] for row in rows))
     for row in rows:
-        calendar = calendars.load(row["calendar"])
+        calendar = kept.get(row["location_id"])
+        if calendar is None:
+            continue
         promise = promise or working_minutes_between(calendar, row["offered_at"], row["deadline_at"]) / 60
         if row["state"] == "expired":
             lapsed.append(row)

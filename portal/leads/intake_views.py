@@ -10,7 +10,9 @@ from pyramid.response import Response
 from portal.accounts.actions import correct_customer
 from portal.errors import Conflict, Invalid, NotFound
 from portal.leads import actions, forms, queries, waybill, words
-from portal.leads.intake import ROUTED_BY, receive
+from portal.leads.file_views import Added, add_all, given_files, tell_added
+from portal.leads.intake import receive
+from portal.leads.repeats import ROUTED_BY
 from portal.leads.views import back, told_route
 from portal.web.flash import flash
 from portal.web.forms import Form
@@ -33,6 +35,7 @@ def new(request: Request) -> Any:
                 with request.db.begin_nested():
                     place = forms.located(data.model_dump())
                     received = receive(request.db, forms.record_of(data, place))
+                    added = _files(request, received.lead_id)
             except Invalid as refusal:
                 for fault in refusal.faults:
                     form.fail(fault.field, fault.message)
@@ -40,9 +43,17 @@ def new(request: Request) -> Any:
                 form.fail("", refusal.message)
             else:
                 _told(request, received)
+                if added is not None:
+                    tell_added(request, added)
                 return back(request, received.number)
         request.tm.doom()
     return _form_page(request, form, "leads/new.jinja2")
+
+
+def _files(request: Request, lead_id: int) -> Added | None:
+    """Keep what came with the request, for whoever accepts it; what is not taken does not keep the lead out."""
+    given = given_files(request.POST)
+    return add_all(request.db, request.registry.portal, lead_id, given, "accepted") if given else None
 
 
 def _told(request: Request, received: Any) -> None:

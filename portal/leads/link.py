@@ -14,11 +14,12 @@ from pyramid.request import Request
 from sqlalchemy import text
 
 from portal.db import PortalSession
-from portal.errors import NotFound
+from portal.errors import Invalid, NotFound
 from portal.leads import actions, facts, stages, words
 from portal.security.permissions import permits
 from portal.web.i18n import _, tr
 from portal.web.parts import Action
+from portal.web.sent import refused
 
 OFFER = text("""
     select o.id, o.lead_number, o.state, o.brief, o.offered_at, o.deadline_at, c.name as company
@@ -63,7 +64,13 @@ def decline(request: Request) -> dict[str, Any]:
     """Refuse it for the reason given; the next partner is asked at once."""
     before = shown(request)
     reason, note = request.POST.get("reason", ""), request.POST.get("note")
-    actions.decline(request.db, before["offer"].id, reason, note)
+    try:
+        with request.db.begin_nested():
+            actions.decline(request.db, before["offer"].id, reason, note)
+    except Invalid as refusal:
+        request.tm.doom()
+        request.response.status_int = 422
+        return {**before, "done": None, "refusal": refused(request, refusal, tr(_("Nothing was changed.")))}
     spend(request.db)
     return {**before, "done": "declined"}
 

@@ -7,7 +7,7 @@ item and the recipient, so that a second attempt sends the same link under the s
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from pyramid.i18n import Localizer, make_localizer
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
@@ -29,12 +28,11 @@ from portal.security.context import digest
 from portal.security.models import CredentialRow
 from portal.settings import Settings, load
 from portal.web.formatting import Formatter
-from portal.web.i18n import _
+from portal.web.i18n import _, localizer_of, spoken
 
 log = structlog.get_logger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates" / "mail"
-LOCALE = Path(__file__).parent.parent / "locale"
 # Business time that lies this far behind the realm's clock is a replay (the demo's past): nobody is told of it.
 REPLAYED = timedelta(minutes=10)
 WITHIN_A_WEEK = 7
@@ -52,16 +50,19 @@ OFFER = text("""
     left join people taker on taker.id = o.answered_by
     where o.id = :id
 """)
-RECIPIENTS = text("""
+SERVING = """
+    from locations l
+    join memberships m on m.realm_id = l.realm_id and m.company_id = l.company_id
+        and m.role in ('sales', 'administrator') and (m.location_ids is null or l.id = any(m.location_ids))
+    join people p on p.id = m.person_id and p.status in ('active', 'invited')
+"""
+RECIPIENTS = text(f"""
     select distinct p.id, p.email, p.name, p.language, coalesce(p.time_zone, c.time_zone) as time_zone
-    from memberships m
-    join people p on p.id = m.person_id
-    join companies c on c.id = m.company_id
-    where m.company_id = :company and m.role in ('sales', 'administrator')
-      and (m.location_ids is null or :location = any(m.location_ids))
-      and p.status in ('active', 'invited')
-    order by p.id
+    {SERVING} join companies c on c.id = l.company_id where l.id = :location order by p.id
 """)
+# Those of the locations `unseen` that have anybody to mail; an array of ids.
+STAFFED = f"array(select distinct l.id {SERVING} where l.id = any(cast(:unseen as bigint[])))"
+ASK_STAFFED = text(f"select {STAFFED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,6 @@ class Reader:
     email: str
     name: str
     fmt: Formatter
-    localizer: Localizer
-
-    def tr(self, marked: Any) -> str:
-        """A marked string in the reader's language."""
-        return str(self.localizer.translate(marked))
 
 
 @handler("offer.mail", outside=True)
@@ -120,21 +116,36 @@ def still_true(offer: Row[Any], what: str, now: datetime) -> bool:
 
 def recipients(session: PortalSession, offer: Row[Any]) -> list[Reader]:
     """Sales and administrators of the company who serve the offer's location."""
-    rows = session.execute(RECIPIENTS, {"company": offer.company_id, "location": offer.location_id})
+    rows = session.execute(RECIPIENTS, {"location": offer.location_id})
     now = session.context.now
     found = []
     for row in rows:
-        language = written_language(row.language)
-        fmt = Formatter(now, row.time_zone, language)
-        found.append(Reader(row.id, row.email, row.name, fmt, localizer(language)))
+        fmt = Formatter(now, row.time_zone, spoken(row.language))
+        found.append(Reader(row.id, row.email, row.name, fmt))
     return found
 
 
-def written_language(language: str) -> str:
-    """`language` where there are translations of it, else English: words and dates in one language."""
-    return (
-        language if (LOCALE / language.replace("-", "_") / "LC_MESSAGES" / "interline.mo").exists() else "en"
-    )
+# Locations seen with somebody to mail. One that has lost its last reader since costs a mail to nobody, nothing more.
+_seen_staffed: set[int] = set()
+
+
+def staffed(session: PortalSession, locations: Iterable[int]) -> frozenset[int]:
+    """Those of the locations that have anybody to mail now."""
+    wanted = frozenset(locations)
+    unknown = unseen(wanted)
+    found = session.connection().execute(ASK_STAFFED, {"unseen": unknown}).scalar_one() if unknown else ()
+    return staffed_of(wanted, found)
+
+
+def unseen(locations: Iterable[int]) -> list[int]:
+    """Those that are to be asked about (STAFFED)."""
+    return [i for i in locations if i not in _seen_staffed]
+
+
+def staffed_of(locations: Iterable[int], found: Iterable[int]) -> frozenset[int]:
+    """Those of the locations that have anybody to mail, after STAFFED has `found` some of the unseen."""
+    _seen_staffed.update(found)
+    return frozenset(_seen_staffed.intersection(locations))
 
 
 def link_token(settings: Settings, item_id: int, email: str) -> str:
@@ -183,7 +194,7 @@ def compose(
     identity: str,
 ) -> Message:
     """One mail, as text and as plain HTML."""
-    fmt, tr = reader.fmt, reader.tr
+    fmt, tr = reader.fmt, reader.fmt.tr
     headline = facts.headline(offer.number, offer.brief, tr)
     by = answer_by(offer.deadline_at, fmt, tr)
     values = {
@@ -233,12 +244,6 @@ def subject(what: str, headline: str, by: str, tr: facts.Translate) -> str:
 
 
 @lru_cache(maxsize=32)
-def localizer(language: str) -> Localizer:
-    """Translations of one language; English where there are none."""
-    return make_localizer(language.replace("-", "_"), [str(LOCALE)] if LOCALE.exists() else [])
-
-
-@lru_cache(maxsize=32)
 def _environment(language: str) -> Environment:
     """Templates with `_()` in one language; HTML is escaped, text is not."""
     env = Environment(
@@ -249,7 +254,7 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    found = localizer(language)
+    found = localizer_of(language)
     env.install_gettext_callables(  # type: ignore[attr-defined]
         lambda words: found.translate(words, domain="interline"),
         lambda one, many, n: found.pluralize(one, many, n, domain="interline"),

@@ -15,6 +15,8 @@ from portal.db import Base, InRealm
 ASSIGNMENTS = ("unrouted", "offered", "held", "handed_back", "pulled_back", "house", "unroutable")
 STAGES = ("new", "working", "qualified", "proposed", "won", "lost", "invalid", "duplicate", "nurture")
 
+OPEN_STEP = text("next_step_on is not null and stage not in ('won', 'lost', 'invalid', 'duplicate')")
+
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} in ({', '.join(repr(v) for v in values)})", name=column)
@@ -38,7 +40,20 @@ class Lead(InRealm, Base):
         Index(None, "contact_id"),
         Index(None, "account_id"),
         Index("leads_same", "realm_id", "fingerprint"),
-        Index(None, "holder_company_id", "stage"),
+        Index("leads_received", "realm_id", text("received_at desc"), text("id desc")),
+        Index("leads_stage", "realm_id", "stage", text("received_at desc"), text("id desc")),
+        Index("leads_source", "realm_id", "source"),
+        Index("leads_country", "realm_id", "country"),
+        Index(
+            "leads_won",
+            "realm_id",
+            "won_on",
+            postgresql_where=text("stage = 'won'"),
+            postgresql_include=["won_amount", "currency", "subdivision", "country", "id"],
+        ),
+        Index("leads_steps", "realm_id", "next_step_on", "id", postgresql_where=OPEN_STEP),
+        Index("leads_own_steps", "holder_company_id", "next_step_on", "id", postgresql_where=OPEN_STEP),
+        Index("leads_pipeline", "holder_company_id", "stage", postgresql_include=["currency", "amount"]),
     )
 
     company_id: Mapped[int]
@@ -102,6 +117,7 @@ class Offer(InRealm, Base):
         _one_of("state", ("offered", "accepted", "declined", "expired", "withdrawn")),
         Index("one_open_offer", "lead_id", unique=True, postgresql_where=text("state = 'offered'")),
         Index("offers_inbox", "company_id", "state", "deadline_at"),
+        Index("offers_answers", "company_id", "state", text("offered_at desc")),
         Index(None, "lead_id", "id"),
         Index("offers_due", "realm_id", "deadline_at", postgresql_where=text("state = 'offered'")),
     )

@@ -16,12 +16,28 @@ from portal.errors import Conflict
 from portal.events.log import event_row
 from portal.events.models import Event, WorkItem
 from portal.events.work import item_row, wake_after_commit
+from portal.leads import mails
 from portal.leads.models import Lead, Offer
+from portal.leads.outlook import Outlook
 from portal.routing import actions as routing
+from portal.routing.models import Decision
 from portal.routing.snapshot import NoRuleSet, Plan, plan
 from portal.sharing.actions import say
+from portal.sharing.files import opening_on_acceptance
+from portal.sharing.models import Share
 from portal.web.i18n import _, tr
-from rules import Calendar, Candidate, Place, Ranked, Request, RuleSet, amount_band, deadline, minor_per_major
+from rules import (
+    Calendar,
+    Candidate,
+    Place,
+    Ranked,
+    Request,
+    RuleSet,
+    amount_band,
+    deadline,
+    explain,
+    minor_per_major,
+)
 
 # Reasons that speak for the whole company, not for the location that gave them.
 COMPANY_WIDE = frozenset({"not_our_field", "customer_conflict", "suspended"})
@@ -60,51 +76,114 @@ def lock_lead(session: PortalSession, lead_id: int) -> Mapping[str, Any] | None:
     return None if row is None else row._mapping
 
 
-def route(
-    session: PortalSession,
-    lead_id: int,
-    lead: Mapping[str, Any] | None = None,
-    before: Sequence[dict[str, Any]] = (),
-) -> int | None:
+Changes = dict[str, Any]  # what becomes of a lead: columns of its row
+
+
+def route(session: PortalSession, lead_id: int) -> int | None:
     """Offer the lead to the best location that has not refused it; the offer's id, or None when nobody is left.
 
-    Does nothing when the lead is already with somebody or closed. `lead` is its row when it was just inserted, with
-    the events `before` that are still to be written (one insert for all).
+    Does nothing when the lead is already with somebody or closed.
     """
-    fresh = lead is not None
-    if lead is None:
-        lead = lock_lead(session, lead_id)
+    lead = lock_lead(session, lead_id)
     if lead is None or lead["assignment"] not in ROUTABLE or lead["stage"] in CLOSED_STAGES:
         return None
-    if not fresh and _has_open_offer(session, lead_id):
+    if _has_open_offer(session, lead_id):
         return None
-    ctx, vendor = session.context, lead["company_id"]
+    excluded = refusers(session, lead_id)
     try:
-        plan(session)
+        chosen = routing.decide(
+            session, request_of(lead, session.context.now, excluded), "lead", lead["company_id"]
+        )
     except NoRuleSet:
-        # Nothing is lost: it waits unrouted, in the queue, and is looked at again every minute.
-        _wait(session, lead_id, "no_rule_set")
-        if before:
-            put(session, Event, *before)
+        update(session, lead_id, WAITS)
         return None
-    excluded = frozenset() if fresh else refusers(session, lead_id)
-    chosen = routing.decide(session, request_of(lead, ctx.now, excluded), "lead", vendor)
-    if chosen.first is None or chosen.candidate is None:
-        _unroutable(session, lead, chosen, bool(excluded), before)
+    if chosen.candidate is not None:
+        share(session, chosen.candidate.company_id, lead_id)
+    told: list[dict[str, Any]] = []
+    files = opening_on_acceptance(session, ("lead", lead_id))
+    (changes,) = _settle(session, [(lead, chosen)], told, refused=bool(excluded), files=files)
+    update(session, lead_id, changes)
+    put(session, Event, *told)
+    return changes["offer_id"]  # type: ignore[no-any-return]
+
+
+def route_new(
+    session: PortalSession,
+    leads: Sequence[dict[str, Any]],
+    told: list[dict[str, Any]],
+    known: Outlook | None = None,
+) -> routing.Proposal | None:
+    """Route leads whose rows are still to be inserted: what becomes of each is put into its row, its events into `told`.
+
+    The decision comes first, so that a row is written once; the places are to be taken in the statement that writes.
+    `known`: what has been read already for these leads (and maybe more).
+    """
+    if not leads:
         return None
-    why = why_line(chosen)
-    return make_offer(
-        session, lead, chosen.plan, chosen.candidate, chosen.first, chosen.decision_id, why, before=before
+    requests = [request_of(lead, session.context.now) for lead in leads]
+    try:
+        read = (known.shortlists, known.state) if known else None
+        made = routing.propose(session, requests, "lead", leads[0]["company_id"], read)
+    except NoRuleSet:
+        for lead in leads:
+            lead |= WAITS
+        return None
+    put(session, Decision, *made.rows)
+    staffed = known.staffed if known else None
+    changes = _settle(session, list(zip(leads, made.chosen, strict=True)), told, staffed=staffed)
+    for lead, one, changed in zip(leads, made.chosen, changes, strict=True):
+        lead |= changed
+        if one.candidate is not None:
+            put(session, Share, _share_row(session, one.candidate.company_id, lead["id"]))
+    return made
+
+
+# Nothing is lost without a rule set: the lead waits unrouted, in the queue, and is looked at again every minute.
+WAITS: Changes = {"assignment": "unrouted", "assignment_reason": "no_rule_set"}
+
+
+def update(session: PortalSession, lead_id: int, changes: Changes) -> None:
+    """Write what became of a stored lead."""
+    columns = ", ".join(f"{column} = :{column}" for column in (*changes, "updated_at"))
+    session.connection().execute(
+        text(f"update leads set {columns} where id = :lead"),  # noqa: S608 - our column names
+        {**changes, "updated_at": session.context.now, "lead": lead_id},
     )
 
 
-def _wait(session: PortalSession, lead_id: int, reason: str) -> None:
-    session.execute(
-        text("""
-            update leads set assignment = 'unrouted', assignment_reason = :reason, updated_at = :now where id = :id
-        """),
-        {"reason": reason, "now": session.context.now, "id": lead_id},
-    )
+def _settle(
+    session: PortalSession,
+    decided: Sequence[tuple[Mapping[str, Any], routing.Chosen]],
+    told: list[dict[str, Any]],
+    *,
+    refused: bool = False,
+    files: int = 0,
+    staffed: frozenset[int] | None = None,
+) -> list[Changes]:
+    """Offers for what was decided, or the channel manager's queue; what becomes of each lead. `staffed`: where somebody
+    reads mail, if that is known."""
+    if staffed is None:
+        staffed = mails.staffed(
+            session, [one.candidate.id for _, one in decided if one.candidate is not None]
+        )
+    found = []
+    for lead, chosen in decided:
+        if chosen.candidate is None:
+            found.append(_unroutable(session, lead, chosen, refused, told))
+            continue
+        decided_as = {"decision": str(chosen.decision_id), "eligible": chosen.decision.eligible}
+        vendor, subject = lead["company_id"], ("lead", lead["id"])
+        told.append(event_row(session, "lead.decided", subject, [vendor], decided_as, company_id=vendor))
+        found.append(
+            make_offer(
+                *(session, lead, chosen.plan, chosen.candidate, why_line(chosen), told),
+                ranked=chosen.first,
+                decision_id=chosen.decision_id,
+                mailed=chosen.candidate.id in staffed,
+                files=files,
+            )
+        )
+    return found
 
 
 def refusers(session: PortalSession, lead_id: int) -> frozenset[int]:
@@ -131,7 +210,7 @@ def why_line(chosen: routing.Chosen) -> dict[str, Any]:
     """The partner's own line of the decision: facts only, nothing of other partners."""
     assert chosen.first is not None and chosen.candidate is not None
     return {
-        "eligible": len(chosen.decision.ranked),
+        "eligible": chosen.decision.eligible,
         "level": chosen.candidate.level,
         "distance_m": chosen.first.distance_m,
         "score": chosen.first.score,
@@ -163,19 +242,24 @@ def make_offer(
     lead: Mapping[str, Any],
     current: Plan,
     candidate: Candidate,
-    ranked: Ranked | None,
-    decision_id: int | None,
     why: dict[str, Any],
+    told: list[dict[str, Any]],
+    *,
+    ranked: Ranked | None,
+    decision_id: int | None = None,
     by_hand: Mapping[str, Any] | None = None,
-    before: Sequence[dict[str, Any]] = (),
-) -> int:
-    """Write offer, share, events and the work that follows (mail, reminder, expiry); the place is already counted."""
+    mailed: bool = True,
+    files: int = 0,
+) -> Changes:
+    """Write the offer and the work that follows (mail, reminder, expiry); what becomes of the lead, its event in `told`.
+
+    The place is already counted; the caller opens the share. `mailed` False: nobody is there to read a mail now.
+    """
     ctx, vendor, lead_id = session.context, lead["company_id"], lead["id"]
     times = offer_times(current.rules, candidate.calendar, ctx.now)
     distance = ranked.distance_m if ranked else None
-    request = request_of(lead, ctx.now)
-    brief = offer_view(lead, current.rules, distance)
-    brief["why"] = why | {"certified": certified_until(candidate, request)}
+    brief = offer_view(lead, current.rules, distance, files)
+    brief["why"] = why | {"certified": certified_until(candidate, request_of(lead, ctx.now))}
     offer_id = new_id()
     offer = {
         "id": offer_id,
@@ -193,37 +277,31 @@ def make_offer(
         "deadline_at": times["deadline_at"],
         "cap_at": times["cap_at"],
     }
-    session.connection().execute(
-        text("""
-            update leads set assignment = 'offered', assignment_reason = null, offer_id = :offer, updated_at = :now,
-                   holder_company_id = null, holder_location_id = null, holder_person_id = null where id = :id
-        """),
-        {"offer": offer_id, "now": ctx.now, "id": lead_id},
-    )
     put(session, Offer, offer)
-    _share(session, candidate.company_id, lead_id)
     data = {"offer": str(offer_id), "company": str(candidate.company_id), "location": str(candidate.id)}
     data |= {"until": times["deadline_at"].isoformat()} | (by_hand or {})
-    events = list(before)
-    if decision_id is not None:
-        decided = {"decision": str(decision_id), "eligible": why.get("eligible")}
-        events.append(
-            event_row(session, "lead.decided", ("lead", lead_id), [vendor], decided, company_id=vendor)
-        )
     both = [vendor, candidate.company_id]
-    events.append(event_row(session, "lead.offered", ("lead", lead_id), both, data, company_id=vendor))
-    put(session, Event, *events)
+    told.append(event_row(session, "lead.offered", ("lead", lead_id), both, data, company_id=vendor))
+    put(session, WorkItem, *_work(session, offer_id, times, mailed))
+    return {"assignment": "offered", "assignment_reason": None, "offer_id": offer_id, **NOBODYS}
+
+
+NOBODYS: Changes = {"holder_company_id": None, "holder_location_id": None, "holder_person_id": None}
+
+
+def _work(
+    session: PortalSession, offer_id: int, times: Mapping[str, datetime], mailed: bool
+) -> list[dict[str, Any]]:
+    """What follows an offer. Who joins the partner later still gets the reminder."""
     reference = {"offer": str(offer_id)}
-    items = [
-        item_row(session, "offer.mail", {**reference, "what": "offered"}, queue="mail"),
-        item_row(session, "offer.expire", reference, run_at=times["deadline_at"]),
-    ]
+    items = [item_row(session, "offer.expire", reference, run_at=times["deadline_at"])]
     if times["remind_at"] < times["deadline_at"]:
         reminder = {**reference, "what": "reminder"}
         items.append(item_row(session, "offer.mail", reminder, run_at=times["remind_at"], queue="mail"))
-    put(session, WorkItem, *items)
-    wake_after_commit(session)
-    return offer_id
+    if mailed:
+        items.append(item_row(session, "offer.mail", {**reference, "what": "offered"}, queue="mail"))
+        wake_after_commit(session)
+    return items
 
 
 def offer_times(rules: RuleSet, calendar: Calendar, now: datetime) -> dict[str, datetime]:
@@ -242,7 +320,9 @@ def offer_times(rules: RuleSet, calendar: Calendar, now: datetime) -> dict[str, 
     return {"deadline_at": until, "cap_at": cap_at, "remind_at": remind}
 
 
-def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) -> dict[str, Any]:
+def offer_view(
+    lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None, files: int = 0
+) -> dict[str, Any]:
     """What a partner may see before it accepts: place, lines, band, need; never who or the exact amount."""
     minor = None
     if lead["amount"] is not None and lead["currency"]:
@@ -264,7 +344,7 @@ def offer_view(lead: Mapping[str, Any], rules: RuleSet, distance_m: int | None) 
         "start_on": start.isoformat() if start else None,
         "hours": lead["hours"],
         "channel": lead["channel"],
-        "files": 0,
+        "files": files,
         "distance_m": distance_m,
     }
 
@@ -276,18 +356,28 @@ def town_postal(country: str | None, postal: str | None) -> str | None:
 
 SHARE = text("""
     insert into shares (company_id, subject_type, subject_id, realm_id, level, state, at)
-    values (:company, 'lead', :lead, :realm, 'offer', 'offered', :now)
+    values (:company_id, :subject_type, :subject_id, :realm_id, :level, :state, :at)
     on conflict (company_id, subject_type, subject_id) do update
         set level = excluded.level, state = excluded.state, at = excluded.at
 """)
 
 
-def _share(session: PortalSession, company_id: int, lead_id: int) -> None:
+def share(session: PortalSession, company_id: int, lead_id: int) -> None:
     """Open the offer view to the company; it may have had the lead before."""
+    session.connection().execute(SHARE, _share_row(session, company_id, lead_id))
+
+
+def _share_row(session: PortalSession, company_id: int, lead_id: int) -> dict[str, Any]:
     ctx = session.context
-    session.connection().execute(
-        SHARE, {"company": company_id, "lead": lead_id, "realm": ctx.realm_id, "now": ctx.now}
-    )
+    return {
+        "company_id": company_id,
+        "subject_type": "lead",
+        "subject_id": lead_id,
+        "realm_id": ctx.realm_id,
+        "level": "offer",
+        "state": "offered",
+        "at": ctx.now,
+    }
 
 
 def _unroutable(
@@ -295,22 +385,17 @@ def _unroutable(
     lead: Mapping[str, Any],
     chosen: routing.Chosen,
     refused: bool,
-    before: Sequence[dict[str, Any]],
-) -> None:
+    told: list[dict[str, Any]],
+) -> Changes:
     """Nobody is left: into the channel manager's queue, with the gate at which the last ones stopped."""
     stopped = next((gate for gate, left in chosen.decision.counts if left == 0), "left")
     reason = "all_refused" if refused else f"nobody_{stopped}"
-    session.execute(
-        text("""
-            update leads set assignment = 'unroutable', assignment_reason = :reason, offer_id = null, updated_at = :now,
-                   holder_company_id = null, holder_location_id = null, holder_person_id = null where id = :id
-        """),
-        {"reason": reason, "now": session.context.now, "id": lead["id"]},
-    )
     vendor = lead["company_id"]
     data = {"decision": str(chosen.decision_id), "reason": reason}
-    told = event_row(session, "lead.unroutable", ("lead", lead["id"]), [vendor], data, company_id=vendor)
-    put(session, Event, *before, told)
+    told.append(
+        event_row(session, "lead.unroutable", ("lead", lead["id"]), [vendor], data, company_id=vendor)
+    )
+    return {"assignment": "unroutable", "assignment_reason": reason, "offer_id": None, **NOBODYS}
 
 
 def assign(session: PortalSession, lead_id: int, location_id: int, reason: str) -> int:
@@ -334,12 +419,21 @@ def assign(session: PortalSession, lead_id: int, location_id: int, reason: str) 
             "not_active",
         )
     request = request_of(lead, session.context.now)
-    shown = current.engine.decide(
-        request, current.engine.shortlist(request), routing.read_state(session, (location_id,))
-    )
-    ranked = next((one for one in shown.ranked if one.id == location_id), None)
+    counters = routing.read_state(session, (location_id,))
+    standing = explain(
+        current.rules, current.snapshot, request, counters, location_id, current.engine
+    ).standing
+    ranked = None if standing.hypothetical else standing.ranked
     routing.reserve_by_hand(session, location_id)
     said = say(session, ("lead", lead_id), reason, [lead["company_id"]])
     why = {"by_hand": True, "level": candidate.level, "distance_m": ranked.distance_m if ranked else None}
-    session.execute(text("update leads set suspected_duplicate_of = null where id = :id"), {"id": lead_id})
-    return make_offer(session, lead, current, candidate, ranked, None, why, by_hand={"by_hand": True, **said})
+    share(session, candidate.company_id, lead_id)
+    told: list[dict[str, Any]] = []
+    by_hand = {"by_hand": True, **said}
+    files = opening_on_acceptance(session, ("lead", lead_id))
+    changes = make_offer(
+        *(session, lead, current, candidate, why, told), ranked=ranked, by_hand=by_hand, files=files
+    )
+    update(session, lead_id, changes | {"suspected_duplicate_of": None})
+    put(session, Event, *told)
+    return changes["offer_id"]  # type: ignore[no-any-return]

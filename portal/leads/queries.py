@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Select, func, literal, select, text
+from sqlalchemy import Select, Subquery, case, func, literal, select, text, true, union_all
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import aliased
 
 from portal.accounts.models import Account, Contact
+from portal.clocks import calendars
 from portal.companies.models import Company, Location, LocationFact, Person
 from portal.companies.queries import vendor_id
 from portal.db import PortalSession
@@ -15,6 +19,7 @@ from portal.errors import NotFound
 from portal.leads.models import Lead, Offer
 from portal.partners.models import Level, ProductLine, Programme
 from portal.sharing.models import Share, Text
+from rules import Calendar
 
 View = Literal["vendor", "full", "offer", "past"]
 Mapped = Mapping[Any, Any]  # RowMapping is one; its keys are names of columns
@@ -173,9 +178,9 @@ def place_of(session: PortalSession, location_id: int) -> Mapped | None:
     return session.execute(query).mappings().first()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """The reference words: code -> name."""
+    """The reference words: code -> name. Each one read is itself: what is made of it is kept beside it."""
 
     lines: Mapping[str, str]
     programmes: Mapping[str, str]
@@ -194,8 +199,20 @@ class Catalogue:
         return self.levels.get(code, code.capitalize()) if code else ""
 
 
+_catalogues: WeakKeyDictionary[Engine, dict[int, tuple[int, Catalogue]]] = WeakKeyDictionary()
+
+
 def catalogue(session: PortalSession) -> Catalogue:
-    """Product lines, programmes and levels of the realm, by name; one statement."""
+    """Product lines, programmes and levels of the realm, by name; kept until the directory's version moves."""
+    ctx = session.context
+    kept = _catalogues.setdefault(session.get_bind().engine, {})
+    found = kept.get(ctx.realm_id)
+    if found is None or found[0] < ctx.directory_version:
+        found = kept[ctx.realm_id] = (ctx.directory_version, _read_catalogue(session))
+    return found[1]
+
+
+def _read_catalogue(session: PortalSession) -> Catalogue:
     parts = [
         select(literal(kind).label("kind"), table.code, table.name).where(
             table.realm_id == session.context.realm_id
@@ -208,19 +225,20 @@ def catalogue(session: PortalSession) -> Catalogue:
     return Catalogue(found["line"], found["programme"], found["level"])
 
 
-def with_names(session: PortalSession, leads: Sequence[Mapped]) -> list[dict[str, Any]]:
-    """Rows of leads with `account` and `partner` (who holds it or has the offer) named; three statements for all."""
-    accounts = account_names(session, (row["account_id"] for row in leads))
-    holders = company_names(session, (row["holder_company_id"] for row in leads))
-    asked = offered_companies(session, (row["offer_id"] for row in leads if row["assignment"] == "offered"))
-    return [
-        dict(row)
-        | {
-            "account": accounts.get(row["account_id"]),
-            "partner": holders.get(row["holder_company_id"]) or asked.get(row["offer_id"] or 0),
-        }
-        for row in leads
-    ]
+def named(page: Subquery, order: Sequence[Any]) -> Select[Any]:
+    """A page of leads with `account` and `partner` (who holds it or has the offer) named."""
+    holder, asked, offer = aliased(Company), aliased(Company), aliased(Offer)
+    return (
+        select(
+            *page.c, Account.name.label("account"), func.coalesce(holder.name, asked.name).label("partner")
+        )
+        .select_from(page)
+        .outerjoin(Account, Account.id == page.c.account_id)
+        .outerjoin(holder, holder.id == page.c.holder_company_id)
+        .outerjoin(offer, (offer.id == page.c.offer_id) & (page.c.assignment == "offered"))
+        .outerjoin(asked, asked.id == offer.company_id)
+        .order_by(*order)
+    )
 
 
 def offered_companies(session: PortalSession, offer_ids: Iterable[int | None]) -> dict[int, str]:
@@ -263,13 +281,17 @@ def open_offers(session: PortalSession, limit: int = 100) -> list[Mapped]:
 
 
 def past_offers(session: PortalSession, states: Sequence[str], limit: int = 200) -> list[Mapped]:
-    """The own company's answered or missed offers, newest first."""
-    query = (
+    """The own company's answered or missed offers, newest first; each state is read no further than the limit."""
+    one_state = [
         select(*Offer.__table__.c)
-        .where(Offer.company_id == session.context.company_id, Offer.state.in_(states))
-        .order_by(Offer.id.desc())
+        .where(Offer.company_id == session.context.company_id, Offer.state == state)
+        .order_by(Offer.offered_at.desc())
         .limit(limit)
-    )
+        .subquery()
+        for state in states
+    ]
+    found = union_all(*(select(*one.c) for one in one_state)).subquery()
+    query = select(*found.c).order_by(found.c.offered_at.desc(), found.c.id.desc()).limit(limit)
     return list(session.execute(query).mappings())
 
 
@@ -285,24 +307,29 @@ class OfferCounts:
 MISSED = ("declined", "expired", "withdrawn")
 
 
+# Counted no further than is shown ("1,000+").
+COUNTS = text("""
+    select
+      (select count(*) from (select 1 from offers where company_id = :me and state = 'offered' and deadline_at > :now
+                             limit 1001) as a),
+      (select count(*) from (select 1 from offers where company_id = :me and state = 'accepted' limit 1001) as b),
+      (select count(*) from (select 1 from offers where company_id = :me and state in ('declined', 'expired', 'withdrawn')
+                             limit 1001) as c)
+""")
+
+
 def offer_counts(session: PortalSession) -> OfferCounts:
     """Counts for the tabs of the inbox; one statement."""
     ctx = session.context
-    waits = (Offer.state == "offered") & (Offer.deadline_at > ctx.now)
-    query = select(
-        func.count().filter(waits),
-        func.count().filter(Offer.state == "accepted"),
-        func.count().filter(Offer.state.in_(MISSED)),
-    ).where(Offer.company_id == ctx.company_id)
-    return OfferCounts(*(int(n) for n in session.execute(query).one()))
+    found = session.execute(COUNTS, {"me": ctx.company_id, "now": ctx.now}).one()
+    return OfferCounts(*(int(n) for n in found))
 
 
 def answers_since(session: PortalSession, since: datetime) -> list[Mapped]:
-    """Own offers answered, or lapsed, since a moment: times, state, and the calendar of the location asked."""
+    """Own offers answered, or lapsed, since a moment: times, state, and the location asked."""
     query = (
         select(Offer.offered_at, Offer.answered_at, Offer.deadline_at, Offer.state, Offer.lead_number)
-        .add_columns(LocationFact.calendar)
-        .join(LocationFact, (LocationFact.location_id == Offer.location_id) & LocationFact.valid_to.is_(None))
+        .add_columns(Offer.location_id)
         .where(
             Offer.company_id == session.context.company_id,
             Offer.offered_at >= since,
@@ -314,62 +341,82 @@ def answers_since(session: PortalSession, since: datetime) -> list[Mapped]:
     return list(session.execute(query).mappings())
 
 
+def calendars_of(session: PortalSession, location_ids: Iterable[int]) -> dict[int, Calendar]:
+    """The business calendars of locations, each read once."""
+    wanted = set(location_ids)
+    if not wanted:
+        return {}
+    query = select(LocationFact.location_id, LocationFact.calendar).where(
+        LocationFact.location_id.in_(wanted), LocationFact.valid_to.is_(None)
+    )
+    return {row.location_id: calendars.load(row.calendar) for row in session.execute(query)}
+
+
+# Written out, so that every plan of it may use the index of open steps.
+STEPS_DUE = text("""
+    select number, title, city, next_step, next_step_on, amount, currency, stage from leads
+    where holder_company_id = :me and next_step_on is not null and stage not in ('won', 'lost', 'invalid', 'duplicate')
+    order by next_step_on, id limit :n
+""")
+
+
 def steps_due(session: PortalSession, limit: int = 5) -> list[Mapped]:
     """Leads the own company holds with a next step, the nearest day first."""
-    query = (
-        select(
-            Lead.number, Lead.title, Lead.city, Lead.next_step, Lead.next_step_on, Lead.amount, Lead.currency
-        )
-        .add_columns(Lead.stage)
-        .where(
-            Lead.holder_company_id == session.context.company_id,
-            Lead.next_step_on.is_not(None),
-            Lead.stage.not_in(CLOSED),
-        )
-        .order_by(Lead.next_step_on, Lead.id)
-        .limit(limit)
-    )
-    return list(session.execute(query).mappings())
+    values = {"me": session.context.company_id, "n": limit}
+    return list(session.execute(STEPS_DUE, values).mappings())
 
 
-def shared_leads(session: PortalSession, shares: Sequence[Any]) -> list[dict[str, Any]]:
-    """A page of shares with what the reader sees of each lead: all of it, or the offer view; three statements."""
-    ids = [row.subject_id for row in shares]
-    if not ids:
-        return []
-    leads = {
-        r["id"]: r for r in session.execute(select(*Lead.__table__.c).where(Lead.id.in_(ids))).mappings()
-    }
+ENDED = ("won", "lost", "invalid", "duplicate")
+"""Stages in which no next step is due."""
+
+# What a partner's list shows of a lead it holds; before and afterwards the same keys are in the offer view.
+SHOWN = (
+    "title",
+    "country",
+    "postal",
+    "city",
+    "amount",
+    "currency",
+    "won_amount",
+    "next_step",
+    "next_step_on",
+    "product_lines",
+)
+
+
+def shared(page: Subquery, order: Sequence[Any], company_id: Any) -> Select[Any]:
+    """A page of shares with what the reader sees of each lead: all of it, or the offer view (`brief`)."""
     latest = (
-        select(*Offer.__table__.c)
-        .where(Offer.lead_id.in_(ids), Offer.company_id == session.context.company_id)
-        .distinct(Offer.lead_id)
-        .order_by(Offer.lead_id, Offer.id.desc())
+        select(Offer.lead_number, Offer.brief)
+        .where(Offer.lead_id == page.c.subject_id, Offer.company_id == company_id)
+        .order_by(Offer.id.desc())
+        .limit(1)
+        .lateral("latest")
     )
-    offers = {r["lead_id"]: r for r in session.execute(latest).mappings()}
-    accounts = account_names(session, (r["account_id"] for r in leads.values()))
-    return [_shared_row(s, leads.get(s.subject_id), offers.get(s.subject_id), accounts) for s in shares]
+    return (
+        select(*page.c, *(getattr(Lead, key) for key in SHOWN), Account.name.label("account"))
+        .add_columns(latest.c.lead_number.label("number"))
+        .add_columns(case((Lead.id.is_(None), latest.c.brief)).label("brief"))
+        .select_from(page)
+        .outerjoin(Lead, Lead.id == page.c.subject_id)
+        .outerjoin(Account, Account.id == Lead.account_id)
+        .outerjoin(latest, true())
+        .order_by(*order)
+    )
 
 
-def _shared_row(
-    share: Any, lead: Mapped | None, offer: Mapped | None, accounts: Mapping[int, str]
-) -> dict[str, Any]:
-    brief = dict(offer["brief"]) if offer else {}
-    seen: Mapped = lead or brief
-    return {
-        "id": share.subject_id,
-        "number": offer["lead_number"] if offer else "",
-        "title": seen.get("title"),
-        "account": accounts.get(lead["account_id"]) if lead else None,
-        "place": seen,
-        "amount": lead["amount"] if lead else None,
-        "currency": lead["currency"] if lead else None,
-        "band": None if lead else brief.get("band"),
-        "state": share.state,
-        "level": share.level,
-        "at": share.at,
-        "next_step": lead["next_step"] if lead else None,
-        "next_step_on": lead["next_step_on"] if lead else None,
-        "product_lines": seen.get("product_lines") or (),
-        "offer": offer,
-    }
+def shared_rows(found: Iterable[Mapped]) -> list[dict[str, Any]]:
+    """Rows of `shared` as the list shows them."""
+    return [_shared_row(row) for row in found]
+
+
+def _shared_row(row: Mapped) -> dict[str, Any]:
+    shown = dict(row.items())
+    brief = shown["brief"]
+    shown |= {"id": shown["subject_id"], "band": None, "number": shown["number"] or ""}
+    if shown["state"] in ENDED:  # what was planned before it ended is due no more
+        shown |= {"next_step": None, "next_step_on": None}
+    if brief is not None:
+        shown |= {key: brief.get(key) for key in ("title", "country", "postal", "city", "band")}
+        shown["product_lines"] = brief.get("product_lines")
+    return shown | {"product_lines": shown["product_lines"] or ()}

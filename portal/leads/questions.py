@@ -8,16 +8,17 @@ from sqlalchemy import text
 from portal.companies.queries import vendor_id
 from portal.db import PortalSession
 
-# As far back as home looks: newest events of the log, so that its cost does not grow with it.
-EVENTS_BACK = 20_000
+# As far back as home looks: the newest comments that the reader may see, so that its cost does not grow with the log.
+COMMENTS_BACK = 500
 # Row-level security leaves out events and texts that are not for this reader; an offer that is over asks nobody.
 UNANSWERED = text("""
-    with said as materialized (
+    with newest as materialized (
+        select * from events where type = 'lead.commented' and audience @> array[cast(:me as bigint)]
+        order by id desc limit :back
+    ), said as materialized (
         select distinct on (subject_id) subject_id, id, at, coalesce(company_id, :vendor) as company_id,
                cast(data ->> 'text' as bigint) as text_id
-        from events
-        where id > (select coalesce(max(id), 0) - :back from events) and realm_id = :realm
-          and type = 'lead.commented' and subject_type = 'lead' and data ->> 'to_all' = 'true'
+        from newest where realm_id = :realm and subject_type = 'lead' and data ->> 'to_all' = 'true'
         order by subject_id, id desc
     )
     select o.lead_number as number, o.brief ->> 'title' as title, c.name as asker, t.body, s.at
@@ -36,4 +37,4 @@ def unanswered(session: PortalSession, limit: int = 5) -> list[Mapping[Any, Any]
     """(number, title, asker, body, at) of the newest questions to the reader's company."""
     ctx, vendor = session.context, vendor_id(session)
     values = {"vendor": vendor, "me": ctx.company_id or vendor, "realm": ctx.realm_id}
-    return list(session.execute(UNANSWERED, values | {"back": EVENTS_BACK, "n": limit}).mappings())
+    return list(session.execute(UNANSWERED, values | {"back": COMMENTS_BACK, "n": limit}).mappings())

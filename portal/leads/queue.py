@@ -1,20 +1,26 @@
 """The channel manager's queue: what nobody could take, what may be a repeat, what came back; with why and what helps."""
 
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import select
+from webob.multidict import MultiDict
 
 from portal.errors import Conflict, NotFound
-from portal.leads import actions, queries, waybill, words
+from portal.leads import actions, queries, words
+from portal.leads.lists import WORTH
 from portal.leads.models import Lead
+from portal.web import remembered
+from portal.web.exports import export_response, stream
 from portal.web.flash import flash
 from portal.web.i18n import _, ntr, tr
 from portal.web.parts import Action, Empty
-from portal.web.tables import Column, Listing, ListSpec, apply, count
+from portal.web.tables import Column, Listing, ListSpec, apply, count, cut
 
 MOST_AT_ONCE = 200
 """Leads re-routed by one click; each is a few statements in the same transaction."""
@@ -45,8 +51,7 @@ SPEC = ListSpec(
         Column("title", _("What"), expr=Lead.title, sort=True),
         Column("account", _("Customer")),
         Column("place", _("Place"), value=words.place, expr=Lead.city, sort=True),
-        Column("worth", _("Worth"), num=True, expr=Lead.amount, sort=True, filter="number",
-               value=lambda r: waybill.money(r["amount"], r["currency"])),
+        WORTH,
         Column("assignment", _("Assignment"), "status:assignment", expr=Lead.assignment, filter="choice", off=True),
         Column("why", _("Why it waits"), own=True, value=why),
         Column("received", _("Received"), "when", expr=Lead.received_at, sort=True, value=lambda r: r["received_at"]),
@@ -60,10 +65,13 @@ SPEC = ListSpec(
 def queue(request: Request) -> Response:
     """GET /leads/queue."""
     session = request.db
-    state = SPEC.parse(request.GET, request.path)
+    state = remembered.state_of(request, SPEC)
     query = select(*Lead.__table__.c).where(Lead.realm_id == request.ctx.realm_id, queries.queue_condition())
-    rows = queries.with_names(session, session.execute(apply(query, state)).mappings().all())
-    listing = Listing(state, rows, count(session, query, state), noun=_("leads"))
+    page = queries.named(*cut(query, state))
+    if state.export:
+        return export_response(state, stream(session, page, list))
+    rows = session.execute(page).mappings().all()
+    listing = Listing(state, rows, count(session, query, state, len(rows)), noun=_("leads"))
     values = {
         "listing": listing,
         "cure": cure,
@@ -72,11 +80,20 @@ def queue(request: Request) -> Response:
     return render_to_response("leads/queue.jinja2", values, request=request)
 
 
+def _shown(request: Request) -> list[int]:
+    """All leads that the list's filter lets through, on whatever page, up to one more than are done at once."""
+    shown = SPEC.parse(MultiDict(parse_qsl(request.POST.get("shown", ""))), request.path)
+    waiting = select(Lead.id).where(Lead.realm_id == request.ctx.realm_id, queries.queue_condition())
+    return list(request.db.scalars(apply(waiting, replace(shown, page=1), limit=MOST_AT_ONCE + 1)))
+
+
 def reroute(request: Request) -> HTTPSeeOther:
     """POST /leads/queue/route: every chosen lead once more; those that changed meanwhile are told, not failed."""
-    ids = [int(v) for v in request.POST.getall("id") if v.isascii() and v.isdigit() and len(v) < 19][
-        :MOST_AT_ONCE
-    ]
+    given = request.POST.getall("id")
+    if request.POST.get("all"):
+        given = [str(number) for number in _shown(request)]
+    ids = [int(v) for v in given if v.isascii() and v.isdigit() and len(v) < 19]
+    left, ids = len(ids[MOST_AT_ONCE:]), ids[:MOST_AT_ONCE]
     offered, nobody, passed = 0, 0, 0
     for lead_id in ids:
         try:
@@ -92,6 +109,8 @@ def reroute(request: Request) -> HTTPSeeOther:
         parts = [ntr("${n} lead offered", "${n} leads offered", offered)]
         if nobody:
             parts.append(ntr("nobody for ${n}", "nobody for ${n}", nobody))
+        if left:
+            parts.append(tr(_("at most ${n} at once, the others still wait", mapping={"n": MOST_AT_ONCE})))
         if passed:
             parts.append(ntr("${n} had changed meanwhile", "${n} had changed meanwhile", passed))
         flash(request, ", ".join(parts) + ".", "good" if offered else "warn")

@@ -17,12 +17,13 @@ from portal.leads import words
 from portal.leads.queries import Catalogue, Seen, company_names, people_names
 from portal.sharing.models import Text
 from portal.web.formatting import fmt
-from portal.web.i18n import _, ntr, tr
+from portal.web.i18n import _, inside, ntr, tr
 from portal.web.parts import Entry
 from portal.web.status import status_label
 
 MOST = 300
 """Events told on one page; older ones stay in the log."""
+CHOSEN = _("You were chosen")
 FIELD_WORDS = {
     "title": _("title"),
     "need": _("need"),
@@ -185,7 +186,7 @@ def _chosen(t: Teller, e: Event) -> Entry:
     url = f"/leads/{t.seen.number}/decision"
     return Entry(
         e.at,
-        tr(_("You were chosen")),
+        tr(CHOSEN),
         text,
         why_you(why, t.catalogue),
         "arrows-split",
@@ -249,7 +250,7 @@ def _unroutable(t: Teller, e: Event) -> Entry:
 
 def _moved(t: Teller, e: Event) -> Entry:
     to = e.data["to"]
-    text = tr(_("moved it to ${stage}", mapping={"stage": status_label("stage", to).lower()}))
+    text = tr(_("moved it to ${stage}", mapping={"stage": inside(status_label("stage", to))}))
     why = words.reason(e.data.get("reason"))
     icon = {"won": "trophy", "lost": "circle-x", "nurture": "seeding", "invalid": "circle-minus"}.get(
         to, "player-play"
@@ -285,6 +286,18 @@ def _commented(t: Teller, e: Event) -> Entry:
     return Entry(e.at, t.actor(e), tr(_("wrote")), t.said(e), "message-circle", "info")
 
 
+def _file_added(t: Teller, e: Event) -> Entry:
+    """The name only to who may open it, and while it is there."""
+    key = int(e.data["text"])
+    name = t.said(e)
+    text = tr(
+        _("added a file that opens on acceptance") if e.data["opens"] == "accepted" else _("added a file")
+    )
+    url = f"/leads/{t.seen.number}/files/{key}" if name else None
+    private = t.own if e.data["opens"] == "own" else None
+    return Entry(e.at, t.actor(e), text, "", "paperclip", private=private, url=url, url_label=name)
+
+
 def _duplicate(t: Teller, e: Event) -> Entry:
     return Entry(
         e.at, t.actor(e), tr(_("decided that it is the same request as another one")), icon="circle-minus"
@@ -308,6 +321,8 @@ TELL: dict[str, Callable[[Teller, Event], Entry | list[Entry]]] = {
     "lead.moved": _moved,
     "lead.step_planned": _planned,
     "lead.commented": _commented,
+    "file.added": _file_added,
+    "file.removed": _plain(_("removed a file"), "paperclip"),
     "lead.duplicate": _duplicate,
     "lead.not_duplicate": _plain(_("decided that it is a request of its own"), "check"),
 }

@@ -13,13 +13,17 @@ from portal.companies.pages import record_id
 from portal.companies.queries import vendor_id
 from portal.db import PortalSession
 from portal.errors import Conflict, Invalid
-from portal.leads import actions, forms, queries, stages, telling, waybill, words
+from portal.leads import actions, file_views, forms, handover, queries, stages, telling, waybill, words
 from portal.leads.queries import Catalogue, Seen
 from portal.web.flash import flash
 from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
 from portal.web.maps import pin_map
 from portal.web.parts import Pin
+from portal.web.sent import refused
+
+INPUTS = {"body": "text", "next_step": "step", "next_step_on": "on"}
+"""Inputs of the page whose names are not those of the fields they fill."""
 
 
 def lead_page(request: Request) -> Response:
@@ -35,17 +39,24 @@ def lead_page(request: Request) -> Response:
     return show(request, seen)
 
 
-def show(
-    request: Request, seen: Seen, status: int = 200, refusal: Exception | None = None, typed: Any = None
-) -> Response:
-    """The page; after a refusal with its reason on top and what was typed still in its fields."""
+def show(request: Request, seen: Seen, refusal: Invalid | Conflict | None = None) -> Response:
+    """The page; after a refusal with its reason on top and at its field, and what was typed still in its fields."""
+    values = page_values(request, seen) | {"refusal": None}
+    if refusal is not None:
+        values["refusal"] = refused(request, refusal, tr(_("Nothing was changed.")), INPUTS)
+    response = render_to_response("leads/lead.jinja2", values, request=request)
+    if refusal is not None:
+        response.status_int = 422 if isinstance(refusal, Invalid) else 409
+    return response
+
+
+def page_values(request: Request, seen: Seen) -> dict[str, Any]:
+    """All that page and sheet show of a lead to this reader."""
     catalogue = queries.catalogue(request.db)
     values = {
         "seen": seen,
         "catalogue": catalogue,
         "entries": telling.timeline(request.db, seen, catalogue),
-        "alert": _alert(refusal),
-        "typed": typed or {},
         "number": seen.number,
         "moves": _moves(request, seen),
         "reasons": words.chips,
@@ -56,18 +67,9 @@ def show(
         if seen.view == "vendor"
         else _as_partner(request, seen, catalogue)
     )
-    response = render_to_response("leads/lead.jinja2", values, request=request)
-    response.status_int = status
-    return response
-
-
-def _alert(refusal: Exception | None) -> tuple[str, str] | None:
-    """(what, details) of a refusal for the box above the page."""
-    if isinstance(refusal, Invalid):
-        return tr(_("Nothing was changed.")), " ".join(str(fault.message) for fault in refusal.faults)
-    if isinstance(refusal, Conflict):
-        return tr(_("Nothing was changed.")), refusal.message
-    return None
+    values["files"] = file_views.card(request, seen, values["other"])
+    values["handover"] = handover.before(request.db, seen)
+    return values
 
 
 def _may(request: Request) -> dict[str, bool]:
@@ -212,8 +214,7 @@ def attempt(request: Request, seen: Seen, do: Callable[[], Any]) -> Any:
             answer = do()
     except (Invalid, Conflict) as refusal:
         request.tm.doom()
-        again = queries.find(request.db, seen.number)
-        return show(request, again, 422 if isinstance(refusal, Invalid) else 409, refusal, request.POST)
+        return show(request, queries.find(request.db, seen.number), refusal)
     return answer or back(request, seen.number)
 
 
@@ -256,11 +257,7 @@ def hand_back(request: Request, seen: Seen) -> None:
 @acting
 def withdraw(request: Request, seen: Seen) -> None:
     """The vendor takes the lead back; it is offered on."""
-    reason = request.POST.get("reason", "")
-    forms.check_choice("reason", reason, stages.WITHDRAW_REASONS)
-    actions.withdraw(request.db, seen.id, reason)
-    if request.POST.get("note"):
-        actions.comment(request.db, seen.id, request.POST["note"], to_all=False)
+    actions.withdraw(request.db, seen.id, request.POST.get("reason", ""), request.POST.get("note"))
     flash(request, _("Withdrawn."), more=_("It is offered to the next partner."))
 
 

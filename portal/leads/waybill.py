@@ -8,12 +8,13 @@ from typing import Any
 from portal.leads import stages, words
 from portal.leads.queries import CLOSED, Catalogue, Seen
 from portal.web.formatting import fmt
-from portal.web.i18n import _, tr
+from portal.web.i18n import _, inside, ntr, tr
 from portal.web.parts import Action, Fact, FactGroup, Stop, Waybill
 from portal.web.status import status_label
 from rules import minor_per_major
 
 Mapped = Mapping[str, Any]
+YOURS, THEIRS = _("Your turn"), _("Their turn")
 
 
 def money(amount: Decimal | None, currency: str | None) -> str:
@@ -75,7 +76,7 @@ def vendor_waybill(
             ],
         )
         common |= {
-            "turn": _("Their turn"), "until": offer["deadline_at"], "started": offer["offered_at"],
+            "turn": THEIRS, "until": offer["deadline_at"], "started": offer["offered_at"],
             "by": _("They answer by"), "calendar": _("their working hours"),
             "calendar_note": _("Working hours and holidays of the place it was offered to, at most four days"),
             "actions": _withdraw(url, may),
@@ -100,7 +101,7 @@ def _holder_stop(partner: str, offer: Mapped | None, lead: Mapped) -> Stop:
     since = offer["answered_at"] if offer and offer["answered_at"] else lead["updated_at"]
     lines = [tr(_("holds it since ${at}", mapping={"at": fmt.when_text(since)}))]
     if lead["stage"] in CLOSED:
-        lines.append(status_label("stage", lead["stage"]).lower())
+        lines.append(inside(status_label("stage", lead["stage"])))
     return Stop(partner, "past" if lead["stage"] in CLOSED else "now", lines)
 
 
@@ -118,7 +119,7 @@ def _held_turn(lead: Mapped, url: str, may: Mapping[str, bool]) -> dict[str, Any
     if lead["next_step"]:
         mapping = {"step": lead["next_step"], "day": fmt.day_text(lead["next_step_on"], weekday=True)}
         sentence = _("Next step, ${day}: ${step}", mapping=mapping)
-    return {"turn": _("Their turn"), "sentence": tr(sentence), "actions": _withdraw(url, may)}
+    return {"turn": THEIRS, "sentence": tr(sentence), "actions": _withdraw(url, may)}
 
 
 def closed_sentence(lead: Mapped) -> str:
@@ -138,7 +139,7 @@ def _middle_words(lead: Mapped) -> str:
         return tr(_("waits for a decision on the repeat"))
     if lead["assignment"] == "unrouted":
         return tr(_("being routed"))
-    return status_label("assignment", lead["assignment"]).lower()
+    return inside(status_label("assignment", lead["assignment"]))
 
 
 def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool], original: str) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool], original: str) -
         return {"sentence": closed_sentence(lead)}
     if lead["suspected_duplicate_of"] is not None:
         actions = [Action(tr(_("See both")), f"{url}/duplicate", "get", True)] if may["assign"] else []
-        turn = _("Your turn") if may["assign"] else _("A channel manager's turn")
+        turn = YOURS if may["assign"] else _("A channel manager's turn")
         held = _(
             "It may be the same request as another one, so it is offered to nobody until a person decides."
         )
@@ -166,7 +167,7 @@ def _waiting(seen: Seen, lead: Mapped, may: Mapping[str, bool], original: str) -
         Action(tr(_("Assign by hand")), "#assign", "get", True),
         Action(tr(_("Re-route")), f"{url}/route"),
     ]
-    return {"turn": _("Your turn"), "yours": True, "actions": actions, "sentence": why}
+    return {"turn": YOURS, "yours": True, "actions": actions, "sentence": why}
 
 
 def partner_waybill(
@@ -200,7 +201,7 @@ def _offer_waybill(seen: Seen, offer: Mapped, own: str, past: Stop, may: Mapping
         [accept_action(offer, tr(_("Accept lead")), True), decline_action(offer)] if may["answer"] else []
     )
     return Waybill(
-        seen.number, seen.title, "assignment", "offered", stops, f"/leads/{seen.number}", _("Your turn"), may["answer"],
+        seen.number, seen.title, "assignment", "offered", stops, f"/leads/{seen.number}", YOURS, may["answer"],
         offer["deadline_at"], offer["offered_at"], _("Answer by"), _("your working hours"),
         _("Working hours and holidays of your location, at most four days"), actions,
         "" if may["answer"] else tr(_("Somebody with the sales role answers.")),
@@ -252,7 +253,7 @@ def _held_waybill(
         value,
         stops,
         url,
-        _("Your turn"),
+        YOURS,
         may["progress"],
         actions=actions,
         sentence=tr(sentence),
@@ -310,8 +311,11 @@ def what(seen: Mapped, catalogue: Catalogue, worth: str, distance: str = "") -> 
         ),
         Fact(_("Worth"), worth),
         Fact(_("Start"), fmt.date(start) if start else None),
-        Fact(_("Files"), str(seen.get("files") or tr(_("none")))),
     ]
+    if "files" in seen:  # an offer view; who sees the lead itself sees the files
+        n = int(seen["files"] or 0)
+        opens = ntr("one, opens on acceptance", "${n}, open on acceptance", n) if n else tr(_("none"))
+        facts.append(Fact(_("Files"), opens))
     return FactGroup(_("What"), facts)
 
 

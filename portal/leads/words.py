@@ -126,9 +126,7 @@ def queue_reason(code: str | None) -> tuple[str, str]:
 
 def country(code: str | None) -> str:
     """A country's name in the reader's language."""
-    if not code:
-        return ""
-    return str(_babel().territories.get(code.upper(), code))
+    return str(fmt.country(code))
 
 
 def language(code: str | None) -> str:

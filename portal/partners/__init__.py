@@ -6,3 +6,4 @@ from typing import Any
 def includeme(config: Any) -> None:
     """Pages under /partners."""
     config.include("portal.partners.views")
+    config.include("portal.partners.proposals")

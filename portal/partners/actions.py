@@ -95,16 +95,7 @@ def set_standing(
 def add_certification(session: PortalSession, company_id: int, given: Certificate) -> bool:
     """Add a certification, or change level and days of the one with the same programme, line and number."""
     _partner(session, company_id)
-    faults = facts.Faults()
-    if not _known(session, Programme, given.programme):
-        faults.add("programme", given.programme, _("Choose a programme from the list."))
-    if given.product_line and not _known(session, ProductLine, given.product_line):
-        faults.add("product_line", given.product_line, _("Choose a product line from the list, or none."))
-    facts.day(given.issued, "issued", faults)
-    facts.day(given.expires, "expires", faults)
-    if given.issued and given.expires and given.expires < given.issued:
-        faults.add("expires", given.expires, _("The last day must not be before the first."))
-    faults.refuse()
+    check_certificate(session, given)
     key = {
         "company_id": company_id,
         "programme": given.programme,
@@ -118,6 +109,20 @@ def add_certification(session: PortalSession, company_id: int, given: Certificat
         session, "certification.added", company_id, programme=given.programme, product_line=given.product_line
     )
     return True
+
+
+def check_certificate(session: PortalSession, given: Certificate) -> None:
+    """Invalid when programme, product line or days cannot be."""
+    faults = facts.Faults()
+    if not _known(session, Programme, given.programme):
+        faults.add("programme", given.programme, _("Choose a programme from the list."))
+    if given.product_line and not _known(session, ProductLine, given.product_line):
+        faults.add("product_line", given.product_line, _("Choose a product line from the list, or none."))
+    facts.day(given.issued, "issued", faults)
+    facts.day(given.expires, "expires", faults)
+    if given.issued and given.expires and given.expires < given.issued:
+        faults.add("expires", given.expires, _("The last day must not be before the first."))
+    faults.refuse()
 
 
 def end_certification(session: PortalSession, company_id: int, certification_id: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, field_validator
 
 from portal.clocks import calendars
+from portal.web.formatting import zone_names
 from portal.web.i18n import _, tr
 
 STATUS_WORDS = {
@@ -25,6 +26,8 @@ KIND_WORDS = {
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS = _("Such as 09:00-12:00, 13:00-17:00. Empty when closed.")
 
+ZONES: Any = {"suggest": zone_names}
+
 
 class OwnCompanyForm(BaseModel):
     """What a company says of itself and may change itself."""
@@ -39,7 +42,11 @@ class OwnCompanyForm(BaseModel):
         json_schema_extra={"widget": "textarea"},
     )
     time_zone: str = Field(
-        "UTC", title=_("Time zone"), description=_("Such as Europe/Vienna."), max_length=60
+        "UTC",
+        title=_("Time zone"),
+        description=_("Such as Europe/Vienna."),
+        max_length=60,
+        json_schema_extra=ZONES,
     )
 
 
@@ -158,7 +165,9 @@ class TerritoryForm(BaseModel):
 class CalendarForm(BaseModel):
     """When a location works."""
 
-    time_zone: str = Field(title=_("Time zone"), description=_("Such as Europe/Vienna."), max_length=60)
+    time_zone: str = Field(
+        title=_("Time zone"), description=_("Such as Europe/Vienna."), max_length=60, json_schema_extra=ZONES
+    )
     monday: str | None = Field(None, title=_("Monday"), description=HOURS, max_length=100)
     tuesday: str | None = Field(None, title=_("Tuesday"), max_length=100)
     wednesday: str | None = Field(None, title=_("Wednesday"), max_length=100)

@@ -111,6 +111,7 @@ class Territory(InRealm, Base):
 
     __tablename__ = "territories"
     __table_args__ = (
+        Index(None, "company_id"),
         ForeignKeyConstraint(
             ["realm_id", "company_id", "location_id"],
             ["locations.realm_id", "locations.company_id", "locations.id"],

@@ -6,29 +6,31 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.request import Request
 
-from portal import gateways
 from portal.companies import actions as companies
+from portal.companies import queries as company_queries
 from portal.companies.models import PARTNER_ROLES, VENDOR_ROLES, Company
 from portal.companies.pages import add_pages, done, record_id, see_other
-from portal.imports.reader import located
-from portal.partners import actions, forms, queries
+from portal.errors import Fault, Invalid
+from portal.partners import actions, forms, places, queries
 from portal.partners.listing import spec
 from portal.partners.pages import BOTH, CONFIRM, FORM, ID, LOCATION, Back, columns, owned, page, saved
+from portal.partners.proposals import queries as proposals
 from portal.partners.wording import ROLE_WORDS, words
 from portal.security import signin
-from portal.web import parts
+from portal.web import parts, remembered
+from portal.web.exports import export_response, stream
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
-from portal.web.tables import Listing, apply, count, csv_response
+from portal.web.tables import Listing, apply, count
 
 
 def partners(request: Request) -> Any:
     """The table of partners: search, filter, sort, export."""
     query = queries.table()
-    state = spec(request.db).parse(request.GET, request.path)
+    state = remembered.state_of(request, spec(request.db))
     if state.export:
-        return csv_response(state, request.db.execute(apply(query, state)))
+        return export_response(state, stream(request.db, apply(query, state)))
     rows = request.db.execute(apply(query, state)).all()
     return {"listing": Listing(state, rows, count(request.db, query, state), noun=_("partners"))}
 
@@ -42,6 +44,7 @@ def partner(request: Request) -> dict[str, Any]:
         "may_edit": request.may("partner.edit"),
         "may_invite": request.may("partner.edit"),
         "vendor": True,
+        "waiting": proposals.waiting_count(request.db, found.company.id),
         "standing": standing_actions(found) if request.may("partner.edit") else [],
         **words(),
         "line_names": dict(queries.product_lines(request.db)),
@@ -77,9 +80,9 @@ def new(request: Request) -> Any:
 
     def act(data: forms.NewPartnerForm) -> None:
         given = data.model_dump()
-        place = {name: given.pop(name) for name in ("street", "postal", "city", "country")}
+        address = {name: given.pop(name) for name in ("street", "postal", "city", "country")}
         company_id = actions.create_partner(request.db, **given)
-        companies.add_location(request.db, company_id, data.city, **placed(place))
+        companies.add_location(request.db, company_id, data.city, **places.placed(address))
         made.append(company_id)
 
     if done(request, form, act):
@@ -164,25 +167,12 @@ def location_new(request: Request) -> Any:
     form = Form(forms.LocationForm)
 
     def act(data: forms.LocationForm) -> None:
-        companies.add_location(request.db, company.id, **placed(data.model_dump()))
+        companies.add_location(request.db, company.id, **places.placed(data.model_dump()))
 
     url = f"{back.url}/locations/new"
     if done(request, form, act):
         return saved(request, back.url)
     return page(_("New location"), form, url, _("Save location"), back.url, back.crumbs)
-
-
-ADDRESS = ("postal", "city", "subdivision", "country")
-
-
-def placed(given: dict[str, Any]) -> dict[str, Any]:
-    """`given` with coordinates found by postal code or town where none were typed, and how precise they are."""
-    typed = {name: value for name, value in given.items() if value is not None}
-    if typed.get("country"):
-        typed["country"] = typed["country"].upper()
-    if "lat" in typed or "lon" in typed:
-        return {**given, "precision": "exact"}
-    return {**given, "precision": None, **located(gateways.geocoder(), typed)}
 
 
 def location_edit(request: Request) -> Any:
@@ -195,16 +185,7 @@ def location_edit(request: Request) -> Any:
     form = Form(forms.LocationForm, values)
 
     def act(data: forms.LocationForm) -> None:
-        given = data.model_dump()
-        same = (given["lat"], given["lon"]) == (place.fact.lat, place.fact.lon)
-        moved = any(given[name] != getattr(place.fact, name) for name in ADDRESS)
-        if same and moved and place.fact.precision != "exact":
-            # These coordinates were only the middle of the old postal code or town, the region perhaps found by it.
-            given |= {"lat": None, "lon": None}
-            if given["subdivision"] == place.fact.subdivision:
-                given["subdivision"] = None
-        if not same or moved:
-            given = placed(given)
+        given = places.moved(data.model_dump(), place.fact)
         companies.change_location(request.db, place.location.id, **given)
 
     if done(request, form, act):
@@ -250,6 +231,18 @@ def invite_page(request: Request, company: Company, url: str, back: str, crumbs:
     form = Form(forms.InviteForm, choices={"roles": [(role, ROLE_WORDS[role]) for role in roles]})
 
     def act(data: forms.InviteForm) -> None:
+        key = signin.email_key(data.email)
+        member = next(
+            (
+                p
+                for p in company_queries.members(request.db, company.id)
+                if p["status"] == "active" and signin.email_key(p["email"]) == key
+            ),
+            None,
+        )
+        if member:
+            said = _("${name} is a member already. Change the roles in the list of people.")
+            raise Invalid(Fault("email", data.email, tr(_(said, mapping={"name": member["name"]})), "member"))
         signin.invite(request.db, data.email, data.name, company.id, data.roles, language=company.language)
 
     if done(request, form, act):

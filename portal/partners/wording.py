@@ -6,6 +6,7 @@ import pycountry
 
 from portal.clocks import calendars
 from portal.companies.models import LocationFact
+from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
 
 DAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
@@ -101,9 +102,8 @@ def address(fact: LocationFact) -> str:
 
 
 def country_name(code: str | None) -> str:
-    """'Austria' for AT; an unknown code as it is, '' for none."""
-    found: Any = pycountry.countries.get(alpha_2=code) if code else None
-    return str(getattr(found, "common_name", None) or found.name) if found else code or ""
+    """'Austria' for AT in the reader's language; an unknown code as it is, '' for none."""
+    return str(fmt.country(code))
 
 
 def area_name(code: str | None) -> str:

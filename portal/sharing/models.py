@@ -1,4 +1,4 @@
-"""Shares (the one way to see) and texts (raw words, the third place for personal data)."""
+"""Shares (the one way to see), texts (raw words, the third place for personal data) and the files among them."""
 
 from datetime import datetime
 
@@ -22,9 +22,17 @@ class Share(Base):
     __table_args__ = (
         of_company(),
         CheckConstraint("level in ('offer', 'full', 'past')", name="level"),
-        Index("shares_list", "company_id", "subject_type", text("at desc"), text("subject_id desc")),
         Index(
-            "shares_state", "company_id", "subject_type", "state", text("at desc"), text("subject_id desc")
+            "shares_of_level", "company_id", "subject_type", "level", text("at desc"), text("subject_id desc")
+        ),
+        Index(
+            "shares_of_state",
+            "company_id",
+            "subject_type",
+            "level",
+            "state",
+            text("at desc"),
+            text("subject_id desc"),
         ),
         Index(None, "subject_type", "subject_id"),
     )
@@ -38,9 +46,16 @@ class Share(Base):
     at: Mapped[datetime]
 
 
+# No company's id: in an audience, whoever holds the subject, from acceptance until it leaves them.
+HOLDER = 0
+
+
 class Text(InRealm, Base):
-    """Words or bytes that may hold personal data: raw input, wrong rows, notes, answers. `audience` sees them;
-    rows with `expires_at` are deleted then (raw input after 30 days)."""
+    """Words or bytes that may hold personal data: raw input, wrong rows, notes, answers, names of files (kind `file`).
+
+    `audience` sees them; HOLDER in it stands for whoever holds the subject. Rows with `expires_at` are deleted then
+    (raw input after 30 days).
+    """
 
     __tablename__ = "texts"
     __table_args__ = (
@@ -75,3 +90,21 @@ class TextContact(Base):
     text_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     realm_id: Mapped[int]
+
+
+class File(Base):
+    """What the storage keeps of a text of kind `file`: its bytes under their SHA-256, shared by all who added the same.
+
+    Goes with its text; the bytes go when no row names them any more (work item `files.sweep`).
+    """
+
+    __tablename__ = "files"
+    __table_args__ = (
+        ForeignKeyConstraint(["text_id"], ["texts.id"], ondelete="CASCADE"),
+        Index(None, "sha256"),
+    )
+
+    text_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    realm_id: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    size: Mapped[int]

@@ -11,8 +11,8 @@ from portal.errors import NotFound
 from portal.leads.decision import queries, telling
 from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue
+from portal.web.filters import BadParameter
 from portal.web.i18n import _, tr
-from portal.web.tables import BadParameter
 from rules import ALL_GATES, Candidate
 
 TABS = ("could", "short", "refused")
@@ -43,14 +43,15 @@ def read(request: Request, number: str, newest: int) -> Asked:
     get = request.GET
     tab = get.get("tab") or "could"
     if tab not in TABS:
-        raise BadParameter("tab", tab, "choose one of: " + ", ".join(TABS))
+        raise BadParameter("tab", tab, tr(_("choose one of the tabs")), tr(_("Tab")))
     gate = get.get("gate") or None
     if gate is not None and gate not in (*ALL_GATES, "excluded"):
-        raise BadParameter("gate", gate, "choose one of: " + ", ".join((*ALL_GATES, "excluded")))
+        raise BadParameter("gate", gate, tr(_("choose one of the bars of the funnel")), tr(_("Gate")))
     decision = _whole(get, "decision") or newest
     q = (get.get("q") or "").strip()
     if len(q) > 200 or "\x00" in q:
-        raise BadParameter("q", q.replace("\x00", ""), "give a name of at most 200 characters")
+        cure = tr(_("give a name of at most 200 characters"))
+        raise BadParameter("q", q.replace("\x00", ""), cure, tr(_("Partner")))
     return Asked(
         number, decision, decision == newest, tab, gate, _whole(get, "page") or 1, _whole(get, "why"), q
     )
@@ -61,7 +62,8 @@ def _whole(get: Any, key: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= TOP_ID):
-        raise BadParameter(key, text, "give a whole number")
+        label = {"decision": _("Decision"), "page": _("Page"), "why": _("Partner")}[key]
+        raise BadParameter(key, text, tr(_("give a whole number")), tr(label))
     return int(text)
 
 

@@ -1,11 +1,14 @@
 """Reads decisions as they were written down, beside today's directory. Vendor's contexts only; a partner has its brief."""
 
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
+from sqlalchemy.engine import Engine
 
 from portal.companies.models import Location, LocationFact
 from portal.db import PortalSession, sort_key
@@ -27,6 +30,26 @@ from rules import (
     explain,
     one_short,
 )
+from rules import Plan as Compiled
+
+# Decisions whose near misses are kept: all gates of every location cost as much as a thousand routings.
+NEAR_KEPT = 64
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a process keeps of one database. locations: realm -> (version, (id, added with)); near: (decision, version of
+    the directory) -> near misses."""
+
+    locations: dict[int, tuple[int, list[tuple[int, int]]]] = field(default_factory=dict)
+    near: OrderedDict[tuple[int, int], dict[int, str]] = field(default_factory=OrderedDict)
+
+
+_of_database: WeakKeyDictionary[Engine, Kept] = WeakKeyDictionary()
+
+
+def _kept(session: PortalSession) -> Kept:
+    return _of_database.setdefault(session.get_bind().engine, Kept())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +75,7 @@ class Decided:
         position = self.today.snapshot.position(location_id)
         return None if position is None else self.today.snapshot.candidates[position]
 
-    def engine(self) -> Reference:
+    def engine(self) -> Compiled | Reference:
         """The engine of the decision's own rules over today's directory."""
         if self.rules.hash == self.today.rules.hash:
             return self.today.engine
@@ -86,7 +109,8 @@ def assigned_by(session: PortalSession, lead_id: int, offer_id: int) -> int | No
 
 
 def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | None:
-    """One decision of a lead; None when it is another lead's or nobody's. Five statements, the snapshot is kept."""
+    """One decision of a lead; None when it is another lead's or nobody's. Three statements; the snapshot and the
+    locations are kept."""
     row = session.scalars(
         select(DecisionRow).where(
             DecisionRow.id == decision_id,
@@ -103,13 +127,12 @@ def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | No
             RuleSetRow.version == row.rule_set_version,
         )
     ).scalar_one()
-    known = select(Location.id).where(
-        Location.realm_id == row.realm_id, Location.added_version <= row.directory_version
-    )
-    ids = session.scalars(known.order_by(Location.id)).all()
-    query = select(*Offer.__table__.c).where(Offer.decision_id == row.id)
+    today = plan(session)
+    known = [i for i, added in _locations(session, row.directory_version) if added <= row.directory_version]
+    # By the lead as well: there is an index on that.
+    query = select(*Offer.__table__.c).where(Offer.lead_id == lead_id, Offer.decision_id == row.id)
     offer = session.execute(query).mappings().first()
-    gates = {i: gate_name(byte) for i, byte in zip(ids, zlib.decompress(row.gates), strict=False)}
+    gates = {i: gate_name(byte) for i, byte in zip(known, zlib.decompress(row.gates), strict=False)}
     return Decided(
         row,
         RuleSet.parse(body),
@@ -117,8 +140,22 @@ def load(session: PortalSession, lead_id: int, decision_id: int) -> Decided | No
         State.from_json(row.state),
         gates,
         offer,
-        plan(session),
+        today,
     )
+
+
+def _locations(session: PortalSession, version: int) -> list[tuple[int, int]]:
+    """(id, version of the directory it came with) of the realm's locations, by id: all that had come by `version`.
+
+    Kept until one is asked for of a later version.
+    """
+    kept, realm = _kept(session).locations, session.context.realm_id
+    found = kept.get(realm)
+    if found is None or found[0] < version:
+        query = select(Location.id, Location.added_version).where(Location.realm_id == realm)
+        rows = [(row.id, row.added_version) for row in session.execute(query.order_by(Location.id))]
+        found = kept[realm] = (version, rows)
+    return found[1]
 
 
 def gate_name(byte: int) -> str:
@@ -128,10 +165,16 @@ def gate_name(byte: int) -> str:
     return "excluded" if byte == EXCLUDED else ALL_GATES[byte - 1]
 
 
-def near_misses(decided: Decided) -> dict[int, str]:
+def near_misses(session: PortalSession, decided: Decided) -> Mapping[int, str]:
     """Locations that exactly one gate stopped, where the stored answer and today's facts agree on which."""
-    found = one_short(decided.rules, decided.today.snapshot, decided.request, decided.state)
-    return {i: gate for i, gate in found.items() if decided.gates.get(i) == gate}
+    kept, key = _kept(session).near, (decided.row.id, decided.today.version)
+    near = kept.get(key)
+    if near is None:
+        found = one_short(decided.rules, decided.today.snapshot, decided.request, decided.state)
+        near = kept[key] = {i: gate for i, gate in found.items() if decided.gates.get(i) == gate}
+        if len(kept) > NEAR_KEPT:
+            kept.popitem(last=False)
+    return near
 
 
 def explained(decided: Decided, location_id: int) -> Explanation | None:

@@ -7,30 +7,12 @@ from typing import Any
 from portal.leads import words
 from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue
+from portal.routing.words import COLOURS, GATE_WORDS, TERM_WORDS
 from portal.web.formatting import fmt
-from portal.web.i18n import _, ntr, tr
+from portal.web.i18n import _, forms, inside, ntr, tr
 from portal.web.parts import Gate, Term
 from rules import POINT, Candidate, GateOutcome, RuleSet
 
-COLOURS = {"level": 1, "distance": 2, "capacity": 4, "fairness": 5, "boost": 3}
-TERM_WORDS = {
-    "level": _("Level"),
-    "distance": _("Distance"),
-    "capacity": _("Free capacity"),
-    "fairness": _("Fairness"),
-    "boost": _("Rules"),
-}
-GATE_WORDS = {
-    "active": _("Active"),
-    "agreement": _("Agreement"),
-    "territory": _("Cover the place"),
-    "certified": _("Certified"),
-    "authorised": _("Authorised"),
-    "capacity": _("Free"),
-    "opens": _("Open in time"),
-    "excludes": _("Not excluded"),
-    "requires": _("Meet the rules"),
-}
 # What a gate's refusal says of one partner, before the facts.
 REFUSED = {
     "active": _("not active"),
@@ -42,7 +24,29 @@ REFUSED = {
     "opens": _("opens too late"),
     "excludes": _("excluded by a rule"),
     "requires": _("misses what a rule requires"),
+    "cap": _("has had as many as a rule allows"),
+    "claimed": _("the customer belongs to another partner"),
+    "house": _("kept in-house by a rule"),
+    "exclusive": _("exclusive to others by a rule"),
+    "pool": _("not in the pool"),
+    "distributor": _("goes through a distributor"),
     "excluded": _("had it already"),
+}
+# How many a gate dropped, counted.
+DROPPED = {
+    "active": forms("${n} is not active", "${n} are not active"),
+    "agreement": forms("${n} has not accepted the agreement", "${n} have not accepted the agreement"),
+    "territory": forms("${n} works elsewhere", "${n} work elsewhere"),
+    "capacity": forms("${n} at capacity", "${n} at capacity"),
+    "opens": forms("${n} opens too late", "${n} open too late"),
+    "excludes": forms("${n} excluded by a rule", "${n} excluded by a rule"),
+    "requires": forms("${n} misses a rule", "${n} miss a rule"),
+    "cap": forms("${n} has had its share", "${n} have had their share"),
+    "claimed": forms("${n} has no claim", "${n} have no claim"),
+    "house": forms("${n} left out: kept in-house", "${n} left out: kept in-house"),
+    "exclusive": forms("${n} left out: exclusive to others", "${n} left out: exclusive to others"),
+    "pool": forms("${n} not in the pool", "${n} not in the pool"),
+    "distributor": forms("${n} does not distribute", "${n} do not distribute"),
 }
 SHOWN_ALWAYS = ("territory", "certified", "authorised", "capacity")
 
@@ -112,16 +116,7 @@ def dropped_words(name: str, n: int, decided: Decided, catalogue: Catalogue) -> 
     if name == "authorised":
         what = catalogue.line_names(decided.request.product_lines)
         return ntr("${n} may not sell ${what}", "${n} may not sell ${what}", n, what=what)
-    forms = {
-        "active": ("${n} is not active", "${n} are not active"),
-        "agreement": ("${n} has not accepted the agreement", "${n} have not accepted the agreement"),
-        "territory": ("${n} works elsewhere", "${n} work elsewhere"),
-        "capacity": ("${n} at capacity", "${n} at capacity"),
-        "opens": ("${n} opens too late", "${n} open too late"),
-        "excludes": ("${n} excluded by a rule", "${n} excluded by a rule"),
-        "requires": ("${n} misses a rule", "${n} miss a rule"),
-    }
-    return ntr(*forms[name], n)
+    return ntr(*DROPPED[name], n)
 
 
 def sentence(
@@ -152,11 +147,14 @@ def sentence(
                 "${name} was offered this lead: it was the only partner that could take it.", mapping=values
             )
         return tr(text)
-    if still:
-        head = "${name} got this lead: of the ${n} partners that could take it, ${facts}."
-    else:
-        head = "${name} was offered this lead: of the ${n} partners that could take it, ${facts}."
-    return ntr(head, head, row.eligible, name=name, facts=facts)
+    values["n"] = row.eligible
+    text = _("${name} got this lead: of the ${n} partners that could take it, ${facts}.", mapping=values)
+    if not still:
+        text = _(
+            "${name} was offered this lead: of the ${n} partners that could take it, ${facts}.",
+            mapping=values,
+        )
+    return tr(text)
 
 
 def praise(metres: int | None, level: str) -> str:
@@ -199,7 +197,7 @@ def against_first(first: Mapping[str, Any], entry: Mapping[str, Any], level: str
     for name, value in first["terms"]:
         less = round((value - mine.get(name, 0)) / POINT)
         if less >= 1:
-            word = level if name == "level" and level else tr(TERM_WORDS.get(name, name)).lower()
+            word = level if name == "level" and level else inside(tr(TERM_WORDS.get(name, name)))
             behind.append((less, word))
     behind.sort(reverse=True)
     if not behind:
@@ -233,6 +231,8 @@ def gate_line(
 ) -> tuple[str, str]:
     """(short verdict, facts) of one gate for one candidate."""
     facts: Mapping[str, Any] = outcome.facts
+    if outcome.gate not in _SAY:
+        return tr(GATE_WORDS[outcome.gate] if outcome.passed else REFUSED[outcome.gate]), ""
     say = _SAY[outcome.gate]
     return say(outcome.passed, facts, decided, catalogue)
 

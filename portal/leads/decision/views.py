@@ -18,7 +18,7 @@ from portal.leads.decision.asking import Asked
 from portal.leads.decision.queries import Decided
 from portal.leads.queries import Catalogue, Seen
 from portal.web.formatting import fmt
-from portal.web.i18n import _, ntr, tr
+from portal.web.i18n import _, tr
 from portal.web.parts import Pin, Tab
 from rules import ALL_GATES, Candidate, distance_m
 
@@ -65,7 +65,7 @@ def _page(
 ) -> dict[str, Any]:
     if not decided.row.eligible and "tab" not in request.GET:
         asked = replace(asked, tab="refused")
-    short = queries.near_misses(decided)
+    short = queries.near_misses(request.db, decided)
     still = bool(
         decided.offer and decided.offer["state"] in ("offered", "accepted") and not decided.offer["ended_at"]
     )
@@ -292,10 +292,11 @@ def _own_sentence(why: Mapping[str, Any], catalogue: Catalogue) -> str:
     facts = telling.praise(why.get("distance_m"), catalogue.level(why.get("level")))
     if n == 1:
         return tr(_("You were offered this lead: no other partner could take it."))
-    text = (
-        "You were offered this lead: of the ${n} partners that could take it, yours scored highest; ${facts}."
+    text = _(
+        "You were offered this lead: of the ${n} partners that could take it, yours scored highest; ${facts}.",
+        mapping={"n": n, "facts": facts},
     )
-    return ntr(text, text, n, facts=facts)
+    return tr(text)
 
 
 def includeme(config: Any) -> None:

@@ -58,6 +58,15 @@ def test_a_changed_directory_is_said_and_does_not_change_the_outcome(world: Worl
     assert "Alpenhydro was refused: not certified on the day." in text_ and "By today" in text_
 
 
+def test_near_misses_are_those_of_todays_directory(world: World, lead: Any) -> None:
+    app = visitor(world, MANAGER)
+    assert ALPENHYDRO in app.get(f"/leads/{lead.number}/decision?tab=short").text
+    with world.system() as session:
+        session.execute(text("update certifications set expires = null"))
+    rows = app.get(f"/leads/{lead.number}/decision?tab=short").html.select("#candidates table td")
+    assert not any(ALPENHYDRO in row.get_text() for row in rows)
+
+
 def test_earlier_decisions_stay_readable(world: World, lead: Any) -> None:
     app = visitor(world, KATRIN)
     offer = offers_of(world, lead.lead_id)[0]

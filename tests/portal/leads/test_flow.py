@@ -11,6 +11,7 @@ from portal.events import work
 from portal.leads import actions
 from portal.leads.intake import receive
 from portal.partners import actions as partners
+from portal.routing.rulesets.actions import publish_default
 from tests.world import ALPENHYDRO, DANUBIA, TRAUN, World
 
 LINZ = {"country": "AT", "subdivision": "AT-4", "postal": "4020", "city": "Linz", "lat": 48.306, "lon": 14.286,
@@ -298,7 +299,7 @@ def test_without_a_rule_set_a_lead_waits_and_is_not_lost(world: World) -> None:
     lead = lead_of(world, got.lead_id)
     assert (got.outcome, lead.assignment, lead.assignment_reason) == ("new", "unrouted", "no_rule_set")
     with world.system() as session:
-        session.execute(text("update rule_sets set state = 'published'"))
+        publish_default(session, world.vendor_id)
     with world.acting("ingrid@halden.example") as session:
         actions.reroute(session, got.lead_id)
     assert lead_of(world, got.lead_id).assignment == "offered"

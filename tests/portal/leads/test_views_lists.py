@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from tests.portal.leads.test_flow import intake, lead_of, offers_of, run
 from tests.portal.leads.test_views import KATRIN, LUKAS, MANAGER, SALES_REP, accept, post
@@ -175,6 +175,24 @@ def test_home_says_what_waits(world: World) -> None:
     seller = visitor(world, KATRIN).get("/")
     assert got.number in seller.text and "1 thing needs you" in seller.text
     assert "Nothing needs you" in visitor(world, "sales@alpenhydro.example").get("/").text
+
+
+def test_the_pipeline_adds_up_each_currency_for_itself(world: World) -> None:
+    def take(name: str, **changes: Any) -> None:
+        contact = {"name": name, "email": f"{name}@x.example"}
+        accept(world, intake(world, account={"name": name}, contact=contact, **changes))
+
+    take("first")
+    page = visitor(world, KATRIN).get("/").text
+    assert "1 open lead, worth EUR\u00a084,000." in page and "worth, EUR thousand" in page
+    take("second")
+    with world.database.worker.begin() as connection:
+        connection.execute(
+            text("update leads set currency = 'CZK', amount = 500000 where id = (select max(id) from leads)")
+        )
+    page = visitor(world, KATRIN).get("/").text
+    assert "2 open leads, worth CZK\u00a0500,000, EUR\u00a084,000." in page
+    assert "584,000" not in page and "thousand" not in page
 
 
 def test_the_inbox_tells_what_was_missed_and_why(world: World) -> None:

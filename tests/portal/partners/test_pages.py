@@ -80,7 +80,10 @@ def test_a_partner_that_cannot_be_is_not_made_half(world: World, ingrid: TestApp
 
 
 def test_editing_changes_the_company_and_its_level(world: World, ingrid: TestApp) -> None:
-    form = main_form(ingrid.get(f"{base(world)}/edit"))
+    page = ingrid.get(f"{base(world)}/edit")
+    form, field = main_form(page), page.html.find("input", {"name": "time_zone"})
+    offered = page.html.find("datalist", id=field["list"]).find_all("option")
+    assert {"Europe/Vienna", "UTC"} <= {option["value"] for option in offered}
     form["phone"], form["level"], form["time_zone"] = "+43 7229 1", "silver", "Nowhere/Else"
     form = main_form(form.submit(status=422))
     assert form["phone"].value == "+43 7229 1"
