@@ -8,11 +8,12 @@ from pyramid.router import Router
 from pyramid.session import SignedCookieSessionFactory
 from sqlalchemy import text
 
-from portal import logs
+from portal import logs, published
 from portal.bootstrap import app_url
-from portal.db import make_engine
+from portal.db import make_engine, wait_until_up
 from portal.settings import Settings, load
 
+assert published
 # Flash messages and the CSRF token only; who somebody is stands in the database (portal/security).
 COOKIE_SESSION_S = 13 * 3600
 
@@ -20,12 +21,11 @@ COOKIE_SESSION_S = 13 * 3600
 def main(settings: Settings | None = None) -> Router:
     """Build the application; refuses to serve as a login that row-level security does not bind."""
     chosen = settings or load()
-    logs.configure(chosen.log_level)
+    logs.configure(chosen.log_level, chosen.log_format)
     config = Configurator(
         settings={
             "tm.manager_hook": pyramid_tm.explicit_manager,
             "tm.annotate_user": False,
-            "retry.attempts": 3,
             "jinja2.directories": [],
         },
         session_factory=cookie_session(chosen),
@@ -34,9 +34,10 @@ def main(settings: Settings | None = None) -> Router:
     config.registry.app_engine = make_engine(app_url(chosen), pool_size=chosen.web_threads)
     refuse_strong_login(config.registry.app_engine)
 
-    config.include("pyramid_retry")  # outermost: each attempt is a new request with a new transaction
+    config.include("portal.web.limits")  # outermost: large bodies refused; each attempt is a new request
     config.include("pyramid_tm")  # then one transaction per attempt
     config.include("portal.web.headers")  # nonce and security headers, also on errors
+    config.include("portal.web.observe")  # around those: request id, log line, figures
     config.include("portal.security.policy")  # request.db and request.ctx need the transaction above
     config.include("portal.web")  # templates, static files, CSRF, translations
     config.include("portal.web.errors")  # refusals and exceptions as pages or problems
@@ -46,9 +47,11 @@ def main(settings: Settings | None = None) -> Router:
     config.include("portal.web.home")
     config.include("portal.companies")
     config.include("portal.partners")
+    config.include("portal.routing.rulesets")
     config.include("portal.leads")
     config.include("portal.imports")
     config.include("portal.connections")  # OAuth tokens, OpenAPI
+    config.include("portal.events.api")  # the feed of the one log
     if chosen.is_local:
         config.include("portal.web.dev")  # /dev/mail
     return config.make_wsgi_app()
@@ -69,6 +72,7 @@ def cookie_session(settings: Settings) -> Any:
 
 def refuse_strong_login(engine: Any) -> None:
     """The owner or a superuser would see every company's rows: do not serve as one."""
+    wait_until_up(engine)
     with engine.connect() as connection:
         row = connection.execute(
             text("""

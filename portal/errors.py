@@ -4,6 +4,7 @@
     +-- NotFound       there is no such thing, or it is not yours: the same answer
     +-- Invalid        fields that cannot be used: field, value, message, cure
     +-- Conflict       the thing is no longer in a state that allows this
+    +-- Gone           what the reader refers to was undone by a restore; it has to begin anew
     +-- Throttled      too many attempts; retry_after seconds
 
 The web layer turns them into status codes in one place (portal/web/errors.py), the API into RFC 9457 problems.
@@ -28,11 +29,28 @@ class NotFound(Refusal):
         super().__init__(message, "not_found")
 
 
+# Codes of conflicts that came about because somebody else acted since the page was opened.
+OVERTAKEN = frozenset({"stale", "decided", "gone", "not_suspected"})
+
+
 class Conflict(Refusal):
     """The state does not allow it (any more)."""
 
     def __init__(self, message: str, code: str = "conflict") -> None:
         super().__init__(message, code)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether the page was out of date; else a rule forbids it, and looking again would not help."""
+        return self.code in OVERTAKEN or self.code.startswith("offer_")
+
+
+class Gone(Refusal):
+    """It was here once and will not be again: `faults` say what to do."""
+
+    def __init__(self, *faults: "Fault") -> None:
+        super().__init__("; ".join(fault.message for fault in faults), "gone")
+        self.faults = faults
 
 
 class Throttled(Refusal):

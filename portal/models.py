@@ -7,9 +7,11 @@ from portal.events import models as events
 from portal.imports import models as imports
 from portal.leads import models as leads
 from portal.partners import models as partners
+from portal.partners.proposals import models as proposals
 from portal.routing import models as routing
 from portal.security import models as security
 from portal.sharing import models as sharing
+from portal.web import models as lists
 
 __all__ = [
     "accounts",
@@ -18,7 +20,9 @@ __all__ = [
     "events",
     "imports",
     "leads",
+    "lists",
     "partners",
+    "proposals",
     "routing",
     "security",
     "sharing",

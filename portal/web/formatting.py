@@ -7,13 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel import Locale, dates, numbers
 from markupsafe import Markup, escape
 from pyramid.threadlocal import get_current_request
 
-from portal.web.i18n import _, ntr, tr
+from portal.web.i18n import _, counted_in, localizer_of, said_in
 
 SOON_MINUTES = 60
 """Below this much time left a deadline is red (UX.md: red and amber only within the first two hours)."""
@@ -35,10 +35,29 @@ def zone(name: str | None) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+@lru_cache(maxsize=1)
+def zone_names() -> dict[str, str]:
+    """Time zones that a person may choose: name -> 'America/New York'."""
+    named = {}
+    for name in available_timezones():
+        area, slash, place = name.partition("/")
+        if slash and area not in ("Etc", "SystemV", "US"):
+            named[name] = f"{area}/{place}".replace("_", " ")
+    return {"UTC": "UTC", **dict(sorted(named.items(), key=lambda pair: pair[1]))}
+
+
 @lru_cache(maxsize=64)
 def _locale(name: str) -> Locale:
     """Babel's locale; plain English reads day before month, as the channel's countries do."""
     return Locale.parse("en_GB" if name == "en" else name.replace("-", "_"))
+
+
+@lru_cache(maxsize=256)
+def _city(zone_name: str, locale: str) -> str:
+    """The city a time zone is named after, in the reader's language; the zone's own word where Babel has none."""
+    if zone(zone_name).key == zone_name and "/" in zone_name:
+        return str(dates.get_timezone_location(zone_name, locale=_locale(locale), return_city=True))
+    return zone_name.rsplit("/", 1)[-1].replace("_", " ")
 
 
 @lru_cache(maxsize=64)
@@ -59,6 +78,14 @@ class Formatter:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_english", self.locale.split("_")[0].split("-")[0] == "en")
 
+    def tr(self, marked: Any) -> str:
+        """A marked string in the reader's language, which is not always the request's: a worker has no request."""
+        return said_in(localizer_of(self.locale), marked)
+
+    def ntr(self, singular: str, plural: str, n: int, **values: Any) -> str:
+        """A counted sentence in the reader's language."""
+        return counted_in(localizer_of(self.locale), singular, plural, n, **values)
+
     @cached_property
     def tz(self) -> ZoneInfo:
         """The reader's zone."""
@@ -72,10 +99,14 @@ class Formatter:
     @property
     def zone_label(self) -> str:
         """'Vienna (CET)' for the footer."""
-        city = self.zone_name.rsplit("/", 1)[-1].replace("_", " ")
+        city = _city(self.zone_name, self.locale)
         return f"{city} ({self.now.astimezone(self.tz).tzname()})"
 
     # numbers
+
+    def country(self, code: str | None) -> str:
+        """'Österreich' for AT in the reader's language; an unknown code as it is, '' for none."""
+        return str(_locale(self.locale).territories.get(code.upper(), code)) if code else ""
 
     def num(self, value: float | Decimal | None, digits: int | None = None) -> str:
         """Grouped number, '' for None; `digits` fixes the decimals."""
@@ -85,6 +116,11 @@ class Formatter:
             return f"{value:,}" if digits is None else f"{value:,.{digits}f}"
         pattern = None if digits is None else "#,##0" + ("." + "0" * digits if digits else "")
         return str(numbers.format_decimal(value, format=pattern, locale=_locale(self.locale)))
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether the reader, and so the reader's spreadsheet, writes 12,5."""
+        return str(numbers.get_decimal_symbol(_locale(self.locale))) == ","
 
     def signed(self, value: int) -> str:
         """Number with its sign, a true minus: '+41', '−21'."""
@@ -113,18 +149,18 @@ class Formatter:
     def band(self, low: int | None, high: int | None, currency: str | None) -> str:
         """An amount band in minor units: 'EUR 50,000 to 100,000', 'under EUR 10,000', 'over EUR 1,000,000'."""
         if low and high:
-            return tr(
+            return self.tr(
                 _("${a} to ${b}", mapping={"a": self.money(low, currency), "b": self.amount(high, currency)})
             )
         if high:
-            return tr(_("under ${a}", mapping={"a": self.money(high, currency)}))
-        return tr(_("over ${a}", mapping={"a": self.money(low, currency)})) if low else ""
+            return self.tr(_("under ${a}", mapping={"a": self.money(high, currency)}))
+        return self.tr(_("over ${a}", mapping={"a": self.money(low, currency)})) if low else ""
 
     def km(self, metres: float | None) -> str:
         """Metres as '12 km', under 1 km 'under 1 km'; '' for None."""
         if metres is None:
             return ""
-        return tr(_("under 1 km")) if metres < 1000 else f"{self.num(round(metres / 1000))}\u00a0km"
+        return self.tr(_("under 1 km")) if metres < 1000 else f"{self.num(round(metres / 1000))}\u00a0km"
 
     def size(self, octets: int) -> str:
         """Octets as '2.1 MB'."""
@@ -160,20 +196,24 @@ class Formatter:
 
     def when_text(self, moment: datetime) -> str:
         """'today 16:00', 'tomorrow 09:30', 'Tue 24 Nov, 12:00' within a week, else '6 Nov, 11:15'."""
-        local = self.local(moment)
-        time, away = local.strftime("%H:%M"), (local.date() - self.today).days
+        return self._when_text(self.local(moment))
+
+    def _when_text(self, local: datetime) -> str:
+        time, away = f"{local.hour:02}:{local.minute:02}", (local.date() - self.today).days
         if away == 0:
-            return tr(_("today ${time}", mapping={"time": time}))
+            return self.tr(_("today ${time}", mapping={"time": time}))
         if away == 1:
-            return tr(_("tomorrow ${time}", mapping={"time": time}))
+            return self.tr(_("tomorrow ${time}", mapping={"time": time}))
         if away == -1:
-            return tr(_("yesterday ${time}", mapping={"time": time}))
+            return self.tr(_("yesterday ${time}", mapping={"time": time}))
         return f"{self.day_text(local.date(), weekday=abs(away) <= 7)}, {time}"
 
     def full_text(self, moment: datetime) -> str:
         """'Monday, 23 November 2026, 16:00 CET'."""
-        local = self.local(moment)
-        return f"{self.long_day(local.date())}, {local:%H:%M} {local.tzname()}"
+        return self._full_text(self.local(moment))
+
+    def _full_text(self, local: datetime) -> str:
+        return f"{self.long_day(local.date())}, {local.hour:02}:{local.minute:02} {local.tzname()}"
 
     def long_day(self, day: date | datetime) -> str:
         """'Monday, 23 November 2026'."""
@@ -183,14 +223,17 @@ class Formatter:
             return f"{LONG_DAYS[day.weekday()]}, {day.day} {LONG_MONTHS[day.month - 1]} {day.year}"
         return str(dates.format_date(day, "full", locale=_locale(self.locale)))
 
-    def _time(self, moment: datetime, text: str, more: str = "") -> Markup:
-        utc = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        full = escape(self.full_text(moment))
-        return Markup(f'<time datetime="{utc}" title="{full}"{more}>{escape(text)}</time>')
+    def _time(self, moment: datetime, text: str, more: str = "", local: datetime | None = None) -> Markup:
+        utc = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+        full = escape(self._full_text(local or self.local(moment)))
+        return Markup(f'<time datetime="{utc}Z" title="{full}"{more}>{escape(text)}</time>')  # nosec
 
     def when(self, moment: datetime | None) -> Markup:
         """Short absolute time with the full one on hover; '' for None."""
-        return Markup("") if moment is None else self._time(moment, self.when_text(moment))
+        if moment is None:
+            return Markup("")
+        local = self.local(moment)  # once: a list has a hundred of these
+        return self._time(moment, self._when_text(local), local=local)
 
     def time(self, moment: datetime | None) -> Markup:
         """Time of day alone, full on hover: under a day's heading."""
@@ -202,25 +245,27 @@ class Formatter:
             return Markup("")
         day = self.local(day).date() if isinstance(day, datetime) else day
         full, text = escape(self.long_day(day)), escape(self.day_text(day, weekday))
-        return Markup(f'<time datetime="{day.isoformat()}" title="{full}">{text}</time>')
+        return Markup(f'<time datetime="{day.isoformat()}" title="{full}">{text}</time>')  # nosec
 
     def duration(self, length: timedelta | float) -> str:
         """A timedelta or minutes: '42 min', '3 h 12 min', '2 days'."""
         minutes = int(length.total_seconds() // 60) if isinstance(length, timedelta) else int(length)
         if minutes < 60:
-            return tr(_("${n} min", mapping={"n": minutes}))
+            return self.tr(_("${n} min", mapping={"n": minutes}))
         if minutes < 24 * 60:
             h, m = divmod(minutes, 60)
             both, whole = _("${h} h ${m} min", mapping={"h": h, "m": m}), _("${h} h", mapping={"h": h})
-            return tr(both if m else whole)
-        return ntr("${n} day", "${n} days", minutes // (24 * 60))
+            return self.tr(both if m else whole)
+        return self.ntr("${n} day", "${n} days", minutes // (24 * 60))
 
     def left_text(self, until: datetime) -> str:
         """'3 h 12 min left', or 'overdue by 5 min' when it has run out."""
         rest = until - self.now
+        if rest <= -timedelta(days=1):  # a sentence of its own: German says 3 Tage, but "seit 3 Tagen"
+            return self.ntr("overdue by ${n} day", "overdue by ${n} days", -rest // timedelta(days=1))
         if rest < timedelta(0):
-            return tr(_("overdue by ${time}", mapping={"time": self.duration(-rest)}))
-        return tr(_("${time} left", mapping={"time": self.duration(rest)}))
+            return self.tr(_("overdue by ${time}", mapping={"time": self.duration(-rest)}))
+        return self.tr(_("${time} left", mapping={"time": self.duration(rest)}))
 
     def left_tone(self, until: datetime) -> str:
         """'bad' within the last hour, 'warn' within two, else ''."""

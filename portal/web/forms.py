@@ -18,10 +18,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
+from babel import numbers
 from pydantic import BaseModel, EmailStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from portal.web.i18n import _, tr
+from portal.web.i18n import _, localizer, tr
 
 M = TypeVar("M", bound=BaseModel)
 Widget = Literal[
@@ -47,6 +48,10 @@ class FormField:
     choices: Sequence[tuple[str, str]] = ()
     unit: str = ""
     attrs: dict[str, Any] = field(default_factory=dict)
+    divider: str = ""
+    """Where the label of a choice parts into its group and its own word: a long list is shown in groups."""
+    suggest: Sequence[str] = ()
+    """What a text field offers while somebody types; anything else may be typed too."""
     always: bool = False
     """A choice that begins with a value and cannot be none: neither marked as optional nor offered empty."""
 
@@ -54,6 +59,15 @@ class FormField:
     def id(self) -> str:
         """Element id; the error summary links to it."""
         return "f-" + self.name
+
+    @property
+    def grouped(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """(group, its choices): '' for those without one, which stand first, then each group in the order it appears."""
+        found: dict[str, list[tuple[str, str]]] = {"": []}
+        for value, label in self.choices:
+            group, _divider, word = str(label).partition(self.divider) if self.divider else ("", "", label)
+            found.setdefault(group if word else "", []).append((value, word or label))
+        return [(group, choices) for group, choices in found.items() if choices]
 
     @property
     def described(self) -> str:
@@ -91,6 +105,7 @@ class Form(Generic[M]):
         kind, optional, many = _unwrap(info.annotation)
         choices = self._choices.get(name) or _fixed_choices(kind, extra)
         attrs: dict[str, Any] = dict(extra.get("attrs", {}))  # type: ignore[call-overload]
+        suggest: Any = extra.get("suggest")
         for rule in info.metadata:
             if getattr(rule, "max_length", None):
                 attrs["maxlength"] = rule.max_length
@@ -101,7 +116,7 @@ class Form(Generic[M]):
         return FormField(
             name, info.title or name.replace("_", " ").capitalize(), info.description or "", widget,
             info.is_required() and not optional and widget != "checkbox", "", "", choices, str(extra.get("unit", "")), attrs,
-            always,
+            str(extra.get("divider", "")), tuple(suggest()) if callable(suggest) else (), always,
         )  # fmt: skip
 
     def __getitem__(self, name: str) -> FormField:
@@ -296,19 +311,45 @@ def _clean(f: FormField) -> tuple[Any, str]:
     if f.widget == "money":
         return money(text)
     if f.widget == "number":
-        return text.replace("\u00a0", "").replace(" ", ""), ""
+        # No grouping here: latitudes and longitudes often have three decimals.
+        bare = text.replace("\u00a0", "").replace(" ", "")
+        return bare.replace(",", ".") if comma_is_decimal() and "." not in bare else bare, ""
     if f.widget == "textarea" and f.attrs.get("lines"):
         return [line.strip() for line in text.splitlines() if line.strip()], ""
     return text, ""
 
 
+THOUSANDS = 3
+SWAPPED = str.maketrans(",.", ".,")
+
+
+def comma_is_decimal() -> bool:
+    """Whether the reader's language writes 0,5 rather than 0.5."""
+    return numbers.get_decimal_symbol(localizer().locale_name) == ","
+
+
+def plain_number(text: str) -> str:
+    """A number as typed, spaces and the reader's way of writing it taken out; what is none stays wrong."""
+    bare = text
+    for space in ("\u00a0", "\u202f", " ", "'", "’"):
+        bare = bare.replace(space, "")
+    if comma_is_decimal() and (
+        "," in bare or len(bare.partition(".")[2]) == THOUSANDS or bare.count(".") > 1
+    ):
+        bare = bare.translate(SWAPPED)
+    whole, point, rest = bare.partition(".")
+    groups = whole.removeprefix("-").split(",")
+    if len(groups) > 1 and all(len(g) == THOUSANDS for g in groups[1:]) and 1 <= len(groups[0]) <= THOUSANDS:
+        whole = whole.replace(",", "")
+    return whole + point + rest
+
+
 def money(text: str) -> tuple[str | None, str]:
-    """'84 000', "84'000", '84,000' and '84000.50' are read; '25.000,-' is not guessed at."""
-    bare = text.replace("\u00a0", "").replace("\u202f", "").replace(" ", "").replace("'", "").replace("’", "")
-    whole, _point, cents = bare.partition(".")
-    groups = whole.split(",")
-    if len(groups) > 1 and all(len(g) == 3 for g in groups[1:]) and 1 <= len(groups[0]) <= 3:
-        whole = "".join(groups)
+    """'84 000', "84'000", '84,000' and '84000.50' are read; '25.000,-' is not guessed at.
+
+    Where the reader's language writes 25.000,50, that is read, and 25.000 is twenty-five thousand.
+    """
+    whole, _point, cents = plain_number(text).partition(".")
     if whole.isascii() and whole.isdigit() and len(cents) <= 3 and (cents.isdigit() or not cents):
         return f"{whole}.{cents}" if cents else whole, ""
     return None, tr(_("Write the amount as 25000 or 25,000.50"))

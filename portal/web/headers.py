@@ -8,6 +8,8 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 
+from portal.web.errors import illegible
+
 CSP = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:;"
     " font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -19,9 +21,10 @@ def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Call
     https = registry.portal.site_url.startswith("https")
 
     def tween(request: Request) -> Response:
-        response = handler(request) if legible(request) else unreadable()
+        response = handler(request) if legible(request) else illegible(request)
         headers = response.headers
         headers.setdefault("Content-Security-Policy", CSP.format(nonce=request.csp_nonce))
+        headers["Server"] = "interline"  # else the web server names itself
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -42,12 +45,6 @@ def legible(request: Request) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def unreadable() -> Response:
-    """For an address that is not UTF-8: no page can be drawn for it, since pages name their own address."""
-    message = "The address holds characters that are not UTF-8.\n"
-    return Response(message, status=400, content_type="text/plain", charset="utf-8")
 
 
 def _nonce(request: Request) -> str:

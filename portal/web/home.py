@@ -13,6 +13,8 @@ from sqlalchemy import text
 from integrations import charts
 from portal.leads import figures, queries, questions, words
 from portal.leads.waybill import money
+from portal.partners.proposals import queries as proposals
+from portal.partners.proposals.kinds import KINDS
 from portal.routing.snapshot import plan
 from portal.web import home_partner
 from portal.web.formatting import fmt
@@ -77,6 +79,8 @@ def vendor_page(request: Request) -> dict[str, Any]:
         needs += [_waiting(row) for row in waiting] + _rest(queries.queue_count(session), len(waiting))
         lapsing = figures.lapsing_certificates(session, CERTIFICATE_DAYS, asked=True)
         needs += [_certificate(row) for row in lapsing]
+    if request.may("partner.edit"):
+        needs += [_proposal(row) for row in proposals.waiting(session)]
     if request.may("lead.comment"):
         needs += [home_partner.question(row) for row in questions.unanswered(session)]
     needs += [_lapsing(row) for row in figures.lapsing_offers(session, SOON)]
@@ -180,6 +184,17 @@ def _certificate(row: Row) -> Need:
     )
 
 
+def _proposal(row: Any) -> Need:
+    """A partner wants something changed that decides about its leads."""
+    url = f"/proposals/{row.id}"
+    values = {"partner": row.company, "what": tr(KINDS[row.kind].title)}
+    title = tr(_("${partner} proposes: ${what}", mapping=values))
+    cause = tr(
+        _("Proposed ${at}. It counts when you approve it.", mapping={"at": fmt.when_text(row.proposed_at)})
+    )
+    return Need(title, cause, "pencil", "info", Action(tr(_("Review")), url, "get"), url)
+
+
 def _overdue(row: Row) -> Need:
     number = row["number"]
     values = {"step": row["next_step"], "partner": row["partner"], "day": fmt.day_text(row["next_step_on"])}
@@ -237,8 +252,8 @@ def won_card(request: Request) -> dict[str, Any] | None:
     finding = tr(_("${amount} in 90 days", mapping={"amount": f"{currency}\u00a0{fmt.num(round(now))}"}))
     if before:
         change = round(100 * (now - before) / before)
-        more = _("${n} % more than in the 90 days before", mapping={"n": change})
-        less = _("${n} % less than in the 90 days before", mapping={"n": -change})
+        more = _("${share} more than in the 90 days before", mapping={"share": fmt.percent(change / 100)})
+        less = _("${share} less than in the 90 days before", mapping={"share": fmt.percent(-change / 100)})
         finding += ", " + tr(more if change >= 0 else less)
     items = [
         charts.Bar(
@@ -325,5 +340,6 @@ def weeks_card(request: Request) -> dict[str, Any] | None:
 def includeme(config: Any) -> None:
     """The frame of every page, and home."""
     config.include("portal.web.shell")
+    config.include("portal.web.filter_views")
     config.add_route("home", "/")
     config.add_view(home, route_name="home", request_method="GET", permission="home")

@@ -8,7 +8,7 @@ from pyramid.request import Request
 
 from integrations import charts
 from portal.leads import facts, figures, queries, questions, telling, words
-from portal.leads.inbox import ANSWERS_DAYS, answer_times
+from portal.leads.inbox import answer_times
 from portal.leads.waybill import band, money
 from portal.web.formatting import fmt
 from portal.web.i18n import _, ntr, tr
@@ -129,24 +129,37 @@ PIPELINE = ("new", "working", "qualified", "proposed")
 
 
 def pipeline_card(request: Request) -> dict[str, Any] | None:
-    """Open leads by stage, by worth."""
-    found, currency = figures.pipeline(request.db)
-    if not found:
+    """Open leads by stage: by worth where all is in one currency, else by number, with one sum for each currency."""
+    leads, worth = figures.pipeline(request.db)
+    if not leads:
         return None
-    n, worth = sum(count for count, _w in found.values()), sum(w for _c, w in found.values())
-    items = []
-    for stage in PIPELINE:
-        count, value = found.get(stage, (0, 0.0))
-        label = f"{status_label('stage', stage)}, {fmt.num(count)}"
-        items.append(charts.Bar(label, value / 1000, None, fmt.num(round(value / 1000))))
-    in_ = currency or tr(_("mixed currencies"))
-    unit = tr(_("worth, ${currency} thousand", mapping={"currency": in_}))
-    head = (tr(_("Stage, leads")), words.first_up(unit), "")
+    n = sum(leads.values())
+    sums = {currency: sum(by_stage.values()) for currency, by_stage in worth.items()} or {"EUR": 0.0}
+    if len(sums) == 1:
+        (currency,) = sums
+        thousands = {stage: worth[currency].get(stage, 0.0) / 1000 for stage in PIPELINE}
+        items = [
+            charts.Bar(
+                f"{status_label('stage', stage)}, {fmt.num(leads.get(stage, 0))}",
+                value,
+                None,
+                fmt.num(round(value)),
+            )
+            for stage, value in thousands.items()
+        ]
+        unit = tr(_("worth, ${currency} thousand", mapping={"currency": currency}))
+        head = (tr(_("Stage, leads")), words.first_up(unit), "")
+    else:
+        counts = {stage: leads.get(stage, 0) for stage in PIPELINE}
+        items = [
+            charts.Bar(status_label("stage", stage), count, None, fmt.num(count))
+            for stage, count in counts.items()
+        ]
+        unit, head = "", (tr(_("Stage")), tr(_("Leads")), "")
     chart = charts.bars(tr(_("Pipeline by stage")), items, head, unit=unit)
+    told = ", ".join(f"{code}\u00a0{fmt.num(round(total))}" for code, total in sorted(sums.items()))
     finding = (
-        ntr("${n} open lead", "${n} open leads", n)
-        + ", "
-        + tr(_("worth ${sum} in ${currency}.", mapping={"sum": fmt.num(round(worth)), "currency": in_}))
+        ntr("${n} open lead", "${n} open leads", n) + ", " + tr(_("worth ${sums}.", mapping={"sums": told}))
     )
     return {
         "title": tr(_("Our pipeline")),
@@ -159,7 +172,7 @@ def pipeline_card(request: Request) -> dict[str, Any] | None:
 
 def answer_card(request: Request) -> dict[str, Any] | None:
     """How fast offers were answered, against the promise."""
-    found = answer_times(queries.answers_since(request.db, request.now - timedelta(days=ANSWERS_DAYS)))
+    found = answer_times(request.db)
     if found is None:
         return None
     finding = " ".join(

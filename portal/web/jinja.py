@@ -12,15 +12,17 @@ from pyramid.csrf import get_csrf_token
 from pyramid.interfaces import IRoutesMapper
 from pyramid.threadlocal import get_current_request
 
-from portal.web import cells, formatting, maps, parts
+from portal.web import cells, formatting, keys, maps, parts
 from portal.web.flash import flashes
-from portal.web.i18n import ntr, tr
+from portal.web.i18n import Said, languages, ntr, tr
 from portal.web.icons import icon
+from portal.web.sent import sent, sent_form
 from portal.web.status import status, status_label
 from portal.web.told import told
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("light", "dark", "auto")
+CSRF = Markup('<input type="hidden" name="csrf_token" value="{}">')
 
 
 @cache
@@ -32,10 +34,14 @@ def asset(path: str) -> str:
 
 
 def csrf() -> Markup:
-    """The hidden field every POST form carries."""
+    """The hidden field every POST form carries; made once for a page, which may have a hundred forms."""
     request = get_current_request()
-    token = "" if request is None else get_csrf_token(request)
-    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token)
+    if request is None:
+        return CSRF.format("")
+    made: Markup | None = request.__dict__.get("csrf_field")
+    if made is None:
+        made = request.__dict__["csrf_field"] = CSRF.format(get_csrf_token(request))
+    return made
 
 
 def nonce() -> str:
@@ -75,6 +81,7 @@ def setup(env: Any) -> None:
         csrf=csrf,
         nonce=nonce,
         theme=theme,
+        languages=languages,
         path_qs=path_qs,
         icon=icon,
         status=status,
@@ -86,8 +93,13 @@ def setup(env: Any) -> None:
         ntr=ntr,
         parts=parts,
         has_route=has_route,
+        keys=keys.keys,
+        goes=keys.goes,
         find_url=find_url,
+        sent=sent,
+        sent_form=sent_form,
         list_rows=cells.body,
+        list_bar=cells.bar,
         region_map=maps.region_map,
         journey_map=maps.journey_map,
         pin_map=maps.pin_map,
@@ -105,7 +117,9 @@ def search_path() -> list[str]:
 
 def includeme(config: Any) -> None:
     """pyramid_jinja2 with our path and globals, request.fmt, and the static files under /static."""
-    config.add_settings({"jinja2.i18n.domain": "interline", "jinja2.filters": {}})
+    config.add_settings(
+        {"jinja2.i18n.domain": "interline", "jinja2.i18n.gettext": Said, "jinja2.filters": {}}
+    )
     config.include("pyramid_jinja2")
     for folder in reversed(search_path()):
         config.add_jinja2_search_path(folder, prepend=True)

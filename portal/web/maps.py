@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from portal.web.i18n import _, tr
+from portal.web.i18n import _, localizer, tr
 from portal.web.parts import Pin
 
 OUTLINES = Path(__file__).parent / "static" / "vendor" / "outlines.npz"
@@ -352,9 +352,13 @@ JOURNEY = (
 """Stops of the decoration beside the sign-in form."""
 
 
-@lru_cache(maxsize=16)
 def journey_map(vendor: str) -> Markup:
     """Decoration: one hand-over from the vendor by a distributor and a partner to a customer."""
+    return _journey(vendor, localizer().locale_name)
+
+
+@lru_cache(maxsize=16)
+def _journey(vendor: str, _language: str) -> Markup:
     width, height = 680, 800
     view = View(50.75, 12.5, 3700, width, height)
     out = ground(view)[0]

@@ -1,7 +1,6 @@
 """What every page shows around its content: brand, reader, navigation with what waits, clock, zone and language."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,10 +9,10 @@ from pyramid.request import Request
 from sqlalchemy import text
 
 from portal.security.context import Context
+from portal.security.permissions import permits
 from portal.web.i18n import _
 from portal.web.parts import Me, NavItem, Site
 
-LOCALE = Path(__file__).parent.parent / "locale"
 ROLE_WORDS = {
     "operator": _("Operator"),
     "channel_manager": _("Channel manager"),
@@ -27,7 +26,8 @@ ROLE_WORDS = {
 # One statement for brand and counts. What a context may not see is not counted.
 ONE_VENDOR = "(select name from companies where kind = 'vendor' and realm_id = :realm limit 1)"
 OFFERS_WAITING = """
-    (select count(*) from offers where company_id = :company and state = 'offered' and deadline_at > :now)
+    (select count(*) from (select 1 from offers where company_id = :company and state = 'offered' and deadline_at > :now
+                           limit 1001) as open)
 """
 QUEUE_WAITING = """
     (select count(*) from (
@@ -35,6 +35,12 @@ QUEUE_WAITING = """
           and (assignment in ('unroutable', 'handed_back', 'pulled_back')
                or (assignment = 'unrouted' and suspected_duplicate_of is not null)) limit 1001) as waiting)
 """
+SHORTCUTS = "(select shortcuts from people where id = :person)"
+ASKED = {
+    "partner": text(f"select {ONE_VENDOR}, {OFFERS_WAITING}, {SHORTCUTS}"),
+    "vendor": text(f"select {ONE_VENDOR}, {QUEUE_WAITING}, {SHORTCUTS}"),
+    "nobody": text(f"select {ONE_VENDOR}, null, {SHORTCUTS}"),
+}
 _brands: "WeakKeyDictionary[Any, dict[int, str]]" = WeakKeyDictionary()
 
 
@@ -46,6 +52,7 @@ class Shell:
     me: Me | None = None
     nav: list[NavItem] = field(default_factory=list)
     ctx: Context | None = None
+    shortcuts: bool = True
 
 
 # label, address, permission, what waits there
@@ -54,6 +61,7 @@ VENDOR_NAV = (
     (_("Leads"), "/leads", "lead.read", ""),
     (_("Queue"), "/leads/queue", "lead.queue", "waiting"),
     (_("Partners"), "/partners", "partner.read", ""),
+    (_("Rules"), "/rules", "rules.read", ""),
     (_("Imports"), "/imports", "import.run", ""),
     (_("People"), "/company/people", "member.manage", ""),
 )
@@ -80,8 +88,8 @@ def _frame(request: Request) -> Shell:
     ctx = known_context(request)
     if ctx is None:
         return Shell()
-    name, waiting = _asked(request, ctx)
-    shell = Shell(site=Site(name) if name else Site(), ctx=ctx)
+    name, waiting, shortcuts = _asked(request, ctx)
+    shell = Shell(site=Site(name) if name else Site(), ctx=ctx, shortcuts=shortcuts)
     if ctx.person_id is None or ctx.kind not in ("vendor", "partner"):
         return shell
     partner = ctx.kind == "partner"
@@ -90,7 +98,7 @@ def _frame(request: Request) -> Shell:
     shell.nav = [
         NavItem(label, url, waiting if waits else None, _on(request.path, url))
         for label, url, permission, waits in (PARTNER_NAV if partner else VENDOR_NAV)
-        if request.may(permission)
+        if permits(ctx, permission)
     ]
     if sum(item.on for item in shell.nav) > 1:  # /leads/queue lies under /leads
         longest = max((item.url for item in shell.nav if item.on), key=len)
@@ -102,22 +110,22 @@ def _on(path: str, url: str) -> bool:
     return path == url if url == "/" else path == url or path.startswith(url + "/")
 
 
-def _asked(request: Request, ctx: Context) -> tuple[str, int | None]:
-    """Brand and count; the brand last seen, and no count, where the transaction is already broken."""
+def _asked(request: Request, ctx: Context) -> tuple[str, int | None, bool]:
+    """Brand, count and whether keys act; the brand last seen, and no count, where the transaction is already broken."""
     engine = request.registry.app_engine
     brands = _brands.setdefault(engine, {})
-    waiting = "null"
+    who = "nobody"
     if ctx.kind == "partner" and ctx.person_id:
-        waiting = OFFERS_WAITING
-    elif ctx.kind == "vendor" and request.may("lead.queue"):
-        waiting = QUEUE_WAITING
+        who = "partner"
+    elif ctx.kind == "vendor" and permits(ctx, "lead.queue"):
+        who = "vendor"
     if request.exception is not None or not request.environ.get("tm.active"):
-        return brands.get(ctx.realm_id, ""), None
-    parameters = {"realm": ctx.realm_id, "company": ctx.company_id, "now": ctx.now}
-    row = request.db.execute(text(f"select {ONE_VENDOR}, {waiting}"), parameters).one()
+        return brands.get(ctx.realm_id, ""), None, True
+    parameters = {"realm": ctx.realm_id, "company": ctx.company_id, "now": ctx.now, "person": ctx.person_id}
+    row = request.db.execute(ASKED[who], parameters).one()
     if row[0]:
         brands[ctx.realm_id] = row[0]
-    return row[0] or "", row[1]
+    return row[0] or "", row[1], row[2] is not False
 
 
 def add_globals(event: BeforeRender) -> None:
@@ -127,7 +135,7 @@ def add_globals(event: BeforeRender) -> None:
     if request is None or not page or not hasattr(request, "shell"):
         return
     shell: Shell = request.shell
-    for name in ("site", "me", "nav", "ctx"):
+    for name in ("site", "me", "nav", "ctx", "shortcuts"):
         event.setdefault(name, getattr(shell, name))
     event.setdefault("now", request.fmt.now)
 
@@ -138,17 +146,6 @@ def time_zone(request: Request) -> str:
     return ctx.time_zone if ctx else "UTC"
 
 
-def negotiate(request: Request) -> str:
-    """The reader's language where we have it, else English."""
-    ctx = known_context(request)
-    language = ctx.language if ctx else "en"
-    return (
-        language
-        if language.isalpha() and (LOCALE / language / "LC_MESSAGES" / "interline.mo").exists()
-        else "en"
-    )
-
-
 def includeme(config: Any) -> None:
     """Frame, zone and language of every request."""
     config.add_settings(
@@ -156,5 +153,5 @@ def includeme(config: Any) -> None:
     )  # _('... %(name)s', name=x) escapes x and needs no format call
     config.add_request_method(_frame, "shell", reify=True)
     config.add_request_method(time_zone, "time_zone", property=True)
-    config.set_locale_negotiator(negotiate)
+    config.include("portal.web.language")
     config.add_subscriber(add_globals, BeforeRender)

@@ -61,8 +61,12 @@ STATUS: dict[str, dict[str, Status]] = {
     },
     "ruleset": {
         "draft": Status(_("Draft"), "neutral", "pencil"),
+        "in_review": Status(_("In review"), "info", "eye"),
+        "approved": Status(_("Approved"), "good", "circle-check"),
+        "scheduled": Status(_("Scheduled"), "info", "clock"),
         "published": Status(_("Published"), "good", "circle-check"),
         "retired": Status(_("Retired"), "neutral", "history"),
+        "dropped": Status(_("Put aside"), "neutral", "circle-minus"),
     },
     "candidate": {
         "chosen": Status(_("Chosen"), "accent", "circle-check"),
@@ -88,6 +92,10 @@ STATUS: dict[str, dict[str, Status]] = {
         "invited": Status(_("Invited"), "info", "mail"),
         "disabled": Status(_("Disabled"), "neutral", "player-pause"),
     },
+    "factor": {
+        "on": Status(_("Turned on"), "good", "shield-check"),
+        "off": Status(_("Off"), "neutral", "circle-dashed"),
+    },
     "work": {
         "due": Status(_("Due"), "neutral", "clock"),
         "claimed": Status(_("Running"), "info", "player-play"),
@@ -99,6 +107,12 @@ STATUS: dict[str, dict[str, Status]] = {
         "kept": Status(_("Kept"), "good", "circle-check"),
         "running": Status(_("Running"), "info", "clock"),
         "missed": Status(_("Missed"), "warn", "clock-off"),
+    },
+    "proposal": {
+        "open": Status(_("Waits for a decision"), "info", "clock"),
+        "approved": Status(_("Approved"), "good", "circle-check"),
+        "rejected": Status(_("Not approved"), "neutral", "circle-minus"),
+        "withdrawn": Status(_("Taken back"), "neutral", "arrow-back-up"),
     },
     "import": {
         "preview": Status(_("Preview"), "neutral", "eye"),

@@ -36,7 +36,7 @@ TOLD: dict[int, Told] = {
         _("Open it again, look at what is new, and decide then."),
         icon="refresh",
     ),
-    413: Told(_("That file is too large"), NOTHING_CHANGED, _("Send a smaller one, or split it.")),
+    413: Told(_("That is too large"), NOTHING_CHANGED, _("Send less at once: fewer files, or smaller ones.")),
     422: Told(_("Something in the form is missing or wrong"), NOTHING_CHANGED, _("Go back: what you typed is still there.")),
     429: Told(_("Too many tries"), NOTHING_CHANGED, _("Wait a minute, then try again."), icon="clock"),
     500: Told(
@@ -53,9 +53,27 @@ TOLD: dict[int, Told] = {
     ),
 }  # fmt: skip
 
+AGAIN = Told(
+    _("This was not sent yet"),
+    NOTHING_CHANGED,
+    _("Leave this page open until it is sent."),
+    tone="warn",
+    icon="refresh",
+)
+"""For a form that is given back because its sender's session ended meanwhile."""
 
-def told(code: int) -> Told:
-    """Words for a code; 401 and 403 read as 404, so that nobody learns what exists."""
+FORBIDDEN_BY_RULE = Told(
+    _("This cannot be done"), NOTHING_CHANGED, _("Go back to the page you came from."), tone="warn"
+)
+
+
+def told(code: int | str, by_rule: bool = False) -> Told:
+    """Words for a code; 401 and 403 read as 404, so that nobody learns what exists. `by_rule`: a conflict that is not
+    about a page that was out of date. 'again': a form given back."""
+    if isinstance(code, str):
+        return AGAIN
+    if code == 409 and by_rule:
+        return FORBIDDEN_BY_RULE
     if code in (401, 403):
         code = 404
     return TOLD.get(code) or TOLD[500 if code >= 500 else 400]

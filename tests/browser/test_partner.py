@@ -40,7 +40,7 @@ def test_sales_accepts_and_works_a_lead(walk, stage: Stage, width: int) -> None:
     w.press("Post")
     assert "Only your company" in w.flash()
     page.get_by_label("What happens next").fill("Visit the plant")
-    page.get_by_label("By", exact=True).fill("2026-11-30")
+    page.get_by_label("By when", exact=True).fill("2026-11-30")
     w.press("Plan it")
     w.press("Working")
     assert "Moved" in w.flash()

@@ -19,7 +19,7 @@ def test_a_channel_manager_signs_in_and_out_through_the_form(walk, width: int) -
     w.look("sign-in-refused")
     page.get_by_label("Password").fill(PASSWORD)
     w.press("Sign in")
-    assert page.url.endswith("/leads"), "back to where they wanted to go"
+    assert "/leads" in page.url, "back to where they wanted to go"
     page.locator("summary.who").click()
     w.press("Sign out")
     assert "signed out" in w.flash()

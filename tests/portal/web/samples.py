@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,9 +25,12 @@ def at(hour: int, minute: int = 0, day: int = 23) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=VIENNA)
 
 
+ADDRESSES = count()  # the ids of a form's inputs follow from its address
+
+
 def act(label: str, **more: Any) -> p.Action:
     """A POST to nowhere."""
-    return p.Action(label, "/x", **more)
+    return p.Action(label, f"/x/{next(ADDRESSES)}", **more)
 
 
 REASONS = (

@@ -45,13 +45,14 @@ def environment() -> jinja2.Environment:
 
 
 @contextmanager
-def reader(theme: str = "light", **values: Any) -> Iterator[Any]:
+def reader(theme: str = "light", language: str = "en", **values: Any) -> Iterator[Any]:
     """A request of a reader in Vienna as the current one."""
-    request = testing.DummyRequest(cookies={"theme": theme}, path="/leads", **values)
+    request = testing.DummyRequest(cookies={"theme": theme}, path="/leads", locale_name=language, **values)
     request.csp_nonce = "n0nce"
     request.path_qs = "/leads"
-    request.fmt = Formatter(NOW, "Europe/Vienna", "en")
-    with testing.testConfig(request=request):
+    request.fmt = Formatter(NOW, "Europe/Vienna", language)
+    with testing.testConfig(request=request) as config:
+        config.add_translation_dirs("portal:locale")
         yield request
 
 

@@ -89,6 +89,17 @@ def test_german_reads_german():
     assert "November" in german.long_day(date(2026, 11, 24))
 
 
+def test_words_are_the_formatters_own_where_there_is_no_request():
+    german = Formatter(NOW, "Europe/Vienna", "de")
+    assert german.band(2_500_000, 5_000_000, "EUR") == "EUR\u00a025.000 bis 50.000"
+    assert german.left_text(NOW + timedelta(hours=22, minutes=2)) == "noch 22 h 2 min"
+    assert german.left_text(NOW - timedelta(minutes=5)) == "seit 5 min überfällig"
+    assert german.left_text(NOW - timedelta(days=1, hours=5)) == "seit 1 Tag überfällig"
+    assert german.left_text(NOW - timedelta(days=3, hours=5)) == "seit 3 Tagen überfällig"
+    assert VIENNA.left_text(NOW - timedelta(days=3, hours=5)) == "overdue by 3 days"
+    assert german.when_text(NOW) == "heute 12:48"
+
+
 def test_zone_label_unknown_zone_and_naive_time():
     assert VIENNA.zone_label == "Vienna (CET)"
     assert Formatter(NOW, "Mars/Olympus").zone_label == "Olympus (UTC)"

@@ -36,14 +36,16 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-def render(name: str, theme: str) -> str:
+def render(name: str, theme: str, language: str = "en") -> str:
     """A sample page."""
     source, values = samples.pages()[name]
-    with reader(theme) as request:
+    with reader(theme, language) as request:
         return ENV.from_string(source).render(request=request, **values())
 
 
-def opened(browser: Any, name: str, theme: str, width: int, csp: bool = True) -> tuple[Any, list[str]]:
+def opened(
+    browser: Any, name: str, theme: str, width: int, csp: bool = True, language: str = "en"
+) -> tuple[Any, list[str]]:
     """The page in a new tab, and what its console complains about."""
     tab = browser.new_context(bypass_csp=not csp, viewport={"width": width, "height": 800}).new_page()
     said: list[str] = []
@@ -57,7 +59,9 @@ def opened(browser: Any, name: str, theme: str, width: int, csp: bool = True) ->
             route.fulfill(body=file.read_bytes(), content_type=TYPES.get(file.suffix, "text/plain"))
         elif path == "/" + name:
             route.fulfill(
-                body=render(name, theme), content_type="text/html", headers={"Content-Security-Policy": CSP}
+                body=render(name, theme, language),
+                content_type="text/html",
+                headers={"Content-Security-Policy": CSP},
             )
         else:
             route.fulfill(status=204)
@@ -67,10 +71,11 @@ def opened(browser: Any, name: str, theme: str, width: int, csp: bool = True) ->
     return tab, said
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", list(samples.pages()))
-def test_nothing_scrolls_sideways_and_the_console_is_silent(browser, name, width):
-    tab, said = opened(browser, name, "light", width)
+def test_nothing_scrolls_sideways_and_the_console_is_silent(browser, name, width, language):
+    tab, said = opened(browser, name, "light", width, language=language)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     for menu in tab.locator("details.menu").all():
         menu.evaluate("node => { node.open = true }")

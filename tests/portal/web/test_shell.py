@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from pyramid.config import Configurator
 from pyramid.csrf import get_csrf_token
@@ -14,6 +16,7 @@ from webtest import TestApp
 def app() -> TestApp:
     """Only the shell and help, no database."""
     config = Configurator(session_factory=SignedCookieSessionFactory("test only"))
+    config.registry.portal = SimpleNamespace(site_url="http://localhost")
     config.include("portal.web")
     config.include("portal.web.help")
     config.add_route("token", "/token")

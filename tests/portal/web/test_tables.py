@@ -10,15 +10,18 @@ from sqlalchemy import column, select, table
 from sqlalchemy.dialects import postgresql
 from webob.multidict import MultiDict
 
+from integrations import tables
+from portal.imports.parsers import Money
+from portal.web.exports import export_response
+from portal.web.filters import BadParameter
 from portal.web.tables import (
     COUNT_LIMIT,
     EXPORT_LIMIT,
-    BadParameter,
     Column,
     Listing,
     ListSpec,
+    Statements,
     apply,
-    csv_response,
     filtered,
 )
 from tests.portal.web.samples import ROWS, SPEC
@@ -129,9 +132,27 @@ def test_sql_has_filters_order_tiebreak_and_page():
     assert "LIMIT 50 OFFSET 50" in text
 
 
+def test_a_statement_is_made_once_for_all_pages_and_anew_for_another_order_filter_or_search():
+    kept = Statements()
+
+    def statement(**params):
+        state = SPEC.parse(params)
+        return kept.of(state, "list", lambda *page: apply(select(LEADS.c.number), state, *page)), state.place
+
+    with reader():
+        first, place = statement(page="3", per="25")
+        assert place == {"per": 25, "skip": 50}
+        assert statement(page="1")[0] is first
+        others = [statement(sort="stage")[0], statement(stage="won")[0], statement(stage="lost")[0]]
+        assert len({id(one) for one in (first, *others)}) == 4
+        assert statement(q="pump")[0] is not statement(q="pump")[0]
+    bound = first.compile(dialect=postgresql.dialect()).construct_params(place)
+    assert [bound[name] for name in ("per", "skip")] == [25, 50]
+
+
 def test_an_export_takes_all_rows_from_the_start():
     state = SPEC.parse({"export": "csv", "page": "9"})
-    assert f"LIMIT {EXPORT_LIMIT}" in sql(apply(select(LEADS.c.number), state))
+    assert f"LIMIT {EXPORT_LIMIT + 1}" in sql(apply(select(LEADS.c.number), state))
     assert "OFFSET" not in sql(apply(select(LEADS.c.number), state))
     assert "export" not in state.url(page=2)
     assert "LIMIT" not in sql(filtered(select(LEADS.c.number), state))
@@ -189,12 +210,31 @@ def test_csv_holds_the_shown_columns_in_words():
         }
     ]
     with reader():
-        response = csv_response(SPEC.parse({"cols": "number,stage,received,partner"}), rows)
+        response = export_response(
+            SPEC.parse({"cols": "number,stage,received,partner", "export": "csv"}), rows
+        )
     lines = response.body.decode("utf-8-sig").splitlines()
-    assert lines[0] == "Lead,Stage,Partner,Received"
+    assert lines[0] == "Lead,Stage,Received,Partner"
     assert not lines[1].startswith("=")
-    assert "Won,Ž,2026-11-23 12:00" in lines[1]
+    assert "Won,2026-11-23 12:00,Ž" in lines[1]
     assert response.headers["Content-Disposition"] == 'attachment; filename="leads.csv"'
+
+
+def test_a_german_readers_csv_opens_in_columns_and_reads_back():
+    columns = [Column(key, key.upper(), expr=column(key), sort=True) for key in ("name", "km", "worth", "n")]
+    spec = ListSpec(columns, "name", name="x")
+    rows = [{"name": "Enns; 1.5", "km": 12.5, "worth": Decimal("-25000.50"), "n": 1000}]
+    made = {}
+    for language in ("en", "de"):
+        with reader(language=language):
+            made[language] = export_response(spec.parse({"export": "csv"}), rows).body
+    assert made["en"].decode("utf-8-sig").splitlines()[1] == "Enns; 1.5,12.5,-25000.50,1000"
+    assert made["de"].decode("utf-8-sig").splitlines()[1] == '"Enns; 1.5";12,5;-25000,50;1000'
+    ((_row, cells),) = tables.table(made["de"])
+    assert list(cells.values()) == ["Enns; 1.5", "12,5", "-25000,50", "1000"]
+    assert Money(**{"as": "money", "decimal": ",", "negative": True})(cells["WORTH"], None) == Decimal(
+        "-25000.50"
+    )
 
 
 def test_keep_stays_in_every_address():
