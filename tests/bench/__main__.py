@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tests.bench.harness import Result
 
-TOPICS = ("intake", "pages", "start")
+TOPICS = ("feed", "intake", "lists", "memory", "pages", "routing", "slow", "start", "verification", "work")
 OUT = Path("var/bench")
 
 

@@ -1,84 +1,59 @@
-"""A partner's pages beside a trivial page of the same server."""
+"""Mixed pages as people open them, partners four times as often as the vendor, among a million leads."""
 
-import csv
-import re
-import subprocess
-import urllib.parse
-import urllib.request
-from collections import Counter
-from http.cookiejar import CookieJar
+from collections.abc import Callable
 
-from tests.bench.harness import FIRMS, INTERLINE, ROOT, Result, Site, http, load, median, result, site
-from tests.bench.intake import REQUESTS
+from tests.bench.harness import Result, figures, http, insert_yardstick, rounds
+from tests.bench.lists import asking
+from tests.bench.seed import LIGHT, seeded
 
-CLIENTS = 8
-ROUNDS = 3
-ROUND_S = 4.0
-P99_TARGET_MS = 50.0
-PASSWORD = "a long bench password 1"
+# DESIGN, section 9.
+RATE, P99_MS = 500.0, 100.0
+MIXED = "mixed pages"
+PARTNER = ("/", "/leads?view=all", "/offers", "/leads?page=2&view=all", "/company")
 
 
 def run() -> list[Result]:
-    """The list of the partner with the most leads of the Maryland import."""
-    if not FIRMS.exists():
-        print("The Maryland files are not beside this checkout; nothing measured.")
-        return []
-    with site() as made:
-        made.command("import", "partners", str(FIRMS), "--mapping", "maryland")
-        made.command("import", "leads", str(REQUESTS), "--mapping", "maryland")
-        company = _busiest(made)
-        email = "bench@partner.example"
-        made.command(
-            *("person", "add", email, "--name", "Bench", "--company", company, "--role", "sales"),
-            "--password-stdin",
-            stdin=PASSWORD,
-        )
-        made.start()
-        cookie = _sign_in(made, email)
-        pages = {"my leads": "/leads", "inbox": "/offers", "home": "/"}
-        figures: list[Result] = []
-        trivial = http("GET", "/healthz")
-        for name, path in pages.items():
-            message = http("GET", path, Cookie=cookie)
-            load(made.port, lambda _, m=message: m, CLIENTS, 1)
-            rounds = [
-                (
-                    load(made.port, lambda _, m=message: m, CLIENTS, ROUND_S),
-                    load(made.port, lambda _: trivial, CLIENTS, 1),
-                )
-                for _ in range(ROUNDS)
-            ]
-            rate, yard = median([a.rate for a, _ in rounds]), median([b.rate for _, b in rounds])
-            target = P99_TARGET_MS if path == "/leads" else None
-            figures += [
-                result(f"partner's {name}", "pages per second", rate, "1/s"),
-                result(
-                    f"partner's {name}", "p99", median([a.percentile(0.99) for a, _ in rounds]), "ms", target
-                ),
-                result(f"partner's {name}", "failures", float(sum(a.failures for a, _ in rounds)), "", 0.0),
-                result(f"{name} / yardstick", "cost ratio", yard / rate, "x"),
-            ]
-    return figures
-
-
-def _busiest(made: Site) -> str:
-    """Name of the partner with the most offers, from the export that people use."""
-    out = subprocess.run(
-        [INTERLINE, "export", "decisions"], env=made.env, cwd=ROOT, capture_output=True, text=True, check=True
+    """The mix, each page by itself, and a static file that the browser has already."""
+    seeds = seeded()
+    light = [f"light{n}" for n in LIGHT]
+    numbers = seeds.numbers[:8]
+    vendor = (
+        "/",
+        "/leads?view=all",
+        "/leads/queue?view=all",
+        "/partners?view=all",
+        *(f"/leads/{n}" for n in numbers),
     )
-    names = Counter(
-        row["partner"] for row in csv.DictReader(out.stdout.lstrip("\ufeff").splitlines()) if row["partner"]
-    )
-    return names.most_common(1)[0][0]
+    decisions = tuple(f"/leads/{n}/decision" for n in numbers)
+    asked: dict[str, Callable[[int], bytes]] = {
+        MIXED: mix(
+            asking(seeds, light, PARTNER),
+            asking(seeds, ["heavy"], PARTNER),
+            asking(seeds, ["vendor"], vendor + decisions),
+        ),
+        "partner's home": asking(seeds, light, ("/",)),
+        "partner's home, 15,000 leads": asking(seeds, ["heavy"], ("/",)),
+        "partner's offers": asking(seeds, light, ("/offers",)),
+        "partner's company": asking(seeds, light, ("/company",)),
+        "vendor's home": asking(seeds, ["vendor"], ("/",)),
+        "a lead, vendor": asking(seeds, ["vendor"], tuple(f"/leads/{n}" for n in numbers)),
+        "a decision": asking(seeds, ["vendor"], decisions),
+        "partners": asking(seeds, ["vendor"], ("/partners?view=all",)),
+        "sign-in page": lambda _: http("GET", "/sign-in"),
+    }
+    found = rounds(seeds.made, asked, seconds=2.0)
+    return [*figures(found, {MIXED: P99_MS}, {MIXED: RATE}), insert_yardstick(seeds.made)]
 
 
-def _sign_in(made: Site, email: str) -> str:
-    jar = CookieJar()
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-    base = f"http://127.0.0.1:{made.port}"
-    page = opener.open(f"{base}/sign-in").read().decode()
-    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
-    assert token is not None
-    data = {"csrf_token": token.group(1), "email": email, "password": PASSWORD}
-    opener.open(f"{base}/sign-in", urllib.parse.urlencode(data).encode()).read()
-    return "; ".join(f"{c.name}={c.value}" for c in jar)
+def mix(
+    light: Callable[[int], bytes], heavy: Callable[[int], bytes], vendor: Callable[[int], bytes]
+) -> Callable[[int], bytes]:
+    """Of ten pages seven go to partners of the usual size, one to the largest, two to the vendor."""
+
+    def message(n: int) -> bytes:
+        turn, lap = n % 10, n // 10
+        if turn < 7:
+            return light(lap * 7 + turn)
+        return heavy(lap) if turn == 7 else vendor(lap * 2 + turn - 8)
+
+    return message

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-SHELL = ("/search", "/theme", "/sign-out", "")
+SHELL = ("/search", "/theme", "/language", "/sign-out", "")
 
 
 def main_form(page: Any) -> Any:

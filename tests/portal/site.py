@@ -77,6 +77,8 @@ def views_of(app: Any) -> dict[str, dict[str, str]]:
     for item in app.interline.registry.introspector.get_category("views") or []:
         view = item["introspectable"]
         name = view["route_name"]
+        if view["context"] is not None:
+            continue  # answers to refusals
         if name is None or patterns.get(name, "").startswith(("static/", "/_debug")):
             continue
         permission = next((i["value"] for i in item["related"] if i.category_name == "permissions"), None)
@@ -94,7 +96,10 @@ def filled(pattern: str, **known: str) -> str:
     """An address of this pattern; parts that are not given name nothing that exists."""
 
     def part(found: re.Match[str]) -> str:
-        nothing = "99999999" if (found[2] or "").startswith("\\d") else "L-99999999"
+        pattern = found[2] or ""
+        nothing = "99999999" if pattern.startswith("\\d") else "L-99999999"
+        if "|" in pattern:
+            nothing = pattern.partition("|")[0]  # one of a few words, which names no record
         return known.get(found[1], nothing)
 
     return PART.sub(part, pattern)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from portal.companies import actions as companies
 from portal.db import transaction
-from portal.routing.actions import publish_default
+from portal.routing.rulesets.actions import publish_default
 from portal.security.context import Acting
 from tests.portal.leads.test_flow import intake
 from tests.world import World

@@ -66,12 +66,16 @@ def test_missing_configuration_file_is_refused(monkeypatch: pytest.MonkeyPatch, 
         ("DEMO", "perhaps"),
         ("BIND", "localhost"),
         ("DATABASE_URL", "mysql://db/x"),
+        ("STORAGE_URL", "ftp://files/x"),
+        ("STORAGE_URL", "file://relative"),
         ("PUBLIC_URL", "partners.example.com"),
         ("PUBLIC_URL", "https://partners.example.com/portal"),
         ("INTERLINE_SECRET", "short"),
         ("LOGIN_PREFIX", "Robert'); --"),
         ("MAIL_MODE", "pigeon"),
         ("MAIL_MODE", "smtp"),
+        ("DATABASE_POOLER", "session"),
+        ("DATABASE_POOLER", "transaction"),
     ],
 )
 def test_bad_value_names_setting_value_and_cure(
@@ -82,7 +86,7 @@ def test_bad_value_names_setting_value_and_cure(
         make()
     assert caught.value.name == name
     assert caught.value.cure
-    hidden = name in {"INTERLINE_SECRET", "DATABASE_URL"}
+    hidden = name in {"INTERLINE_SECRET", "DATABASE_URL", "STORAGE_URL"}
     assert (value in str(caught.value)) is not hidden
 
 

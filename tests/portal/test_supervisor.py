@@ -1,5 +1,6 @@
 """The supervisor of child processes: output, restarts, one group, and nothing left behind however it ends."""
 
+import errno
 import io
 import os
 import re
@@ -8,9 +9,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from portal import cli
 from portal.settings import SettingsError, make
 from portal.supervisor import command
 from portal.supervisor.children import Child, Supervisor
@@ -141,7 +144,95 @@ def test_a_busy_port_is_named_before_anything_starts() -> None:
             command.check_port(make(port=port))
 
 
+def test_children_of_a_killed_supervisor_are_waited_for() -> None:
+    """A service manager starts the next one at once, while those of the killed one still hold the port."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    looks = []
+
+    def lingering() -> bool:
+        looks.append(True)
+        taken.close()
+        return True
+
+    command.check_port(make(port=taken.getsockname()[1]), lingering)
+    assert looks == [True]
+
+
+def test_children_left_behind_are_told_from_a_living_supervisor(tmp_path: Path) -> None:
+    lock = tmp_path / "up.lock"
+    holds = (
+        "import fcntl, sys, signal; file = open(sys.argv[1], 'w+')\n"
+        "for name in sys.argv[2:]: getattr(fcntl, name)(file, fcntl.LOCK_SH)\n"
+        "print('held', flush=True); signal.pause()"
+    )
+
+    def others(*locks: str) -> bool:
+        other = subprocess.Popen([*script(holds), str(lock), *locks], stdout=subprocess.PIPE)
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with lock.open("w+") as file:
+            found = command.orphans(file)
+        other.kill()
+        other.wait()
+        other.stdout.close()
+        return found
+
+    assert not others(), "nobody"
+    assert others("flock"), "only what its children inherited"
+    assert not others("flock", "lockf"), "it lives: its port is not waited for"
+
+
+def test_the_watch_goes_on_after_an_error() -> None:
+    looks = []
+
+    def watch() -> None:
+        looks.append(True)
+        if len(looks) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise OSError("No space left on device")
+
+    out = io.StringIO()
+    supervisor = Supervisor(
+        [Child("web", script("import signal; signal.pause()"))], dict(os.environ), out, watch=watch
+    )
+    supervisor.tick = lambda: bool(setattr(supervisor, "watched_at", 0.0))  # look at once, not every second
+    supervisor.run()
+    assert len(looks) == 3
+    assert "OSError: No space left" in out.getvalue()
+
+
+def test_figures_are_kept_in_memory_and_never_in_a_folder_of_somebody_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A process that writes to a mapped file on a full disk is killed: web and worker would go with the disk."""
+    settings = make(var_dir=tmp_path / "var")
+    monkeypatch.setattr(command, "MEMORY", tmp_path)
+    folder = command.metrics_folder(settings)
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700
+    (folder / "old.db").touch()
+    assert command.metrics_folder(settings) == folder and not list(folder.iterdir())
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    assert command.metrics_folder(settings) == tmp_path / "var" / "metrics"
+
+
 def test_every_child_of_this_checkout_is_wanted() -> None:
     names = [child.name for child in command.children(make())]
     assert names == ["web", "worker", "beat", "sequencer"]
     assert [c.later for c in command.children(make())] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("number", "said"), [(errno.EROFS, "Read-only"), (errno.ENOSPC, "No space left")])
+def test_a_folder_that_cannot_be_written_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, said: str
+) -> None:
+    def refuses() -> None:
+        raise OSError(number, os.strerror(number), "/srv/interline/up.lock")
+
+    monkeypatch.setattr(cli, "interline", refuses)
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = capsys.readouterr().err
+    assert said in error and "/srv/interline/up.lock" in error and "VAR_DIR" in error

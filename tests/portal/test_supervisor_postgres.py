@@ -113,6 +113,45 @@ def test_a_killed_postmaster_comes_back_while_in_use(var: Path) -> None:
             again.release()
 
 
+def test_a_killed_keeper_is_replaced_while_in_use(var: Path) -> None:
+    with Server(var, NO_FSYNC) as server:
+        assert server._keeper is not None
+        first, killed = server._keeper, os.pidfd_open(postmaster(var))
+        server.mend()
+        assert server._keeper is first, "nothing to mend"
+        first.kill()
+        first.wait()
+        server.mend()
+        assert server._keeper is not first
+        assert ended(killed), "the first server went with its keeper"
+        again = Server(var, NO_FSYNC)
+        again.start()  # waits until the new one accepts connections
+        try:
+            with psycopg.connect(admin(var)) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+        finally:
+            again.release()
+
+
+def test_a_server_that_cannot_start_is_tried_until_it_can(var: Path) -> None:
+    """As on a full disk: it fails again and again, and nobody has to come and start it when there is room."""
+    with Server(var, NO_FSYNC) as server:
+        needed = var / "pg" / "global" / "pg_control"
+        aside = needed.rename(needed.with_name("aside"))
+        known = server.log.read_text().count("could not find the database system")
+        os.kill(postmaster(var), signal.SIGKILL)
+        while server.log.read_text().count("could not find the database system") < known + 2:
+            select.select([], [], [], 0.05)
+        aside.rename(needed)
+        again = Server(var, NO_FSYNC)
+        again.start()
+        try:
+            with psycopg.connect(admin(var)) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+        finally:
+            again.release()
+
+
 def test_programs_are_those_the_folder_was_made_with(tmp_path: Path) -> None:
     have = [Programs(Path("/new"), 18), Programs(Path("/old"), 15)]
     assert postgres.choose_programs(tmp_path, have).major == 18
@@ -157,4 +196,4 @@ def test_a_link_in_place_of_the_socket_folder_is_refused(tmp_path: Path) -> None
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PostgresError, match="belongs to somebody else"):
-        postgres._private_folder(tmp_path / "run", None)
+        postgres.private_folder(tmp_path / "run", None)

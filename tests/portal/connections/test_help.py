@@ -9,11 +9,15 @@ from click.testing import CliRunner
 from webtest import TestApp
 
 from portal.connections import command
+from portal.events import sequencer
 from portal.settings import HOME
 from tests.portal.site import site
 from tests.world import World
 
 PAGE = Path(HOME) / "portal" / "help" / "api.md"
+
+
+FILES = {"pdf": b"%PDF-1.7 x", "jpg": b"\xff\xd8\xff\xe0 x"}
 
 
 def lines(start: str) -> list[str]:
@@ -26,10 +30,11 @@ def lines(start: str) -> list[str]:
 
 
 def send(app: TestApp, line: str, known: dict[str, str]) -> Any:
-    """What curl would do with this line: -u, -d and -H are understood."""
+    """What curl would do with this line: -u, -d, -H and -F are understood."""
     filled = re.sub(r"\$([A-Z_]+)", lambda found: known[found[1]], line)
     words = shlex.split(filled)[1:]
     headers, body, url = {}, None, ""
+    form, files = {}, []
     app.authorization = None
     while words:
         word = words.pop(0)
@@ -40,9 +45,17 @@ def send(app: TestApp, line: str, known: dict[str, str]) -> Any:
         elif word == "-H":
             name, _, value = words.pop(0).partition(": ")
             headers[name] = value
+        elif word == "-F":
+            name, _, value = words.pop(0).partition("=")
+            if value.startswith("@"):
+                files.append((name, value[1:], FILES[value.rpartition(".")[2]]))
+            else:
+                form[name] = value
         else:
             url = word
     path = url.removeprefix(known["SITE"])
+    if files:
+        return app.post(path, form, headers=headers, upload_files=files)
     return app.get(path, headers=headers) if body is None else app.post(path, body, headers=headers)
 
 
@@ -53,9 +66,19 @@ def test_the_steps_of_the_page_work(world: World, monkeypatch: Any) -> None:
     made = CliRunner().invoke(command.client, shlex.split(make)[2:])
     known = {"SITE": world.database.settings.site_url}
     known["CLIENT_ID"], known["CLIENT_SECRET"] = re.findall(r"^client \w+ +(\S+)$", made.output, re.MULTILINE)
-    token, post, read = lines("curl")
+    token, post, read, upload, follow, on = lines("curl")
     known["TOKEN"] = send(app, token, known).json["access_token"]
     sent = send(app, post, known)
     assert sent.status_int == 201 and sent.json["outcome"] == "new"
     known["NUMBER"] = sent.json["number"]
     assert send(app, read, known).json["external_key"] == "crm-4711"
+    assert [f["name"] for f in send(app, upload, known).json["new"]] == ["plan.pdf", "photo.jpg"]
+    while sequencer.stamp(world.database.worker):
+        pass
+    told = send(app, follow, known).json
+    assert [e["type"] for e in told["events"]] == [
+        *("lead.received", "lead.decided", "lead.offered"),
+        *("file.added", "file.added"),
+    ]
+    known["NEXT"] = told["next"]
+    assert send(app, on, known).json["events"] == []

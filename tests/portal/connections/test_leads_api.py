@@ -142,7 +142,8 @@ def test_what_is_no_json_of_ours(crm: TestApp) -> None:
     ):
         assert crm.post("/api/v1/leads", b"{}", headers={"Content-Type": kind}, status=415)
     big = json.dumps({**LEAD, "message": "x" * api.MAX_BODY_BYTES}).encode()
-    assert crm.post("/api/v1/leads", big, headers=json_type, status=413)
+    told = crm.post("/api/v1/leads", big, headers=json_type, status=413).json["detail"]
+    assert told == "Send at most 1 MB in one request. Split what you send over several requests."
     deep = b'{"account": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     assert crm.post("/api/v1/leads", deep, headers=json_type, status="*").status_int in (400, 422)
 
@@ -157,10 +158,18 @@ def test_other_methods_are_told_which_to_use(crm: TestApp) -> None:
 
 def test_scopes_open_what_they_say_and_partners_write_nothing(world: World) -> None:
     reader = system(world, world.vendor_id, "leads:read")
-    assert reader.post_json("/api/v1/leads", LEAD, status=404)
+    refused = reader.post_json("/api/v1/leads", LEAD, status=403)
+    assert refused.content_type == "application/problem+json"
+    told = 'Bearer realm="interline", error="insufficient_scope", scope="leads:write"'
+    assert refused.headers["WWW-Authenticate"] == told
+    partner = system(world, world.company(DANUBIA), "leads:read")
+    assert partner.post_json("/api/v1/leads", LEAD, status=404), "no partner may have that scope"
     writer = system(world, world.vendor_id, "leads:write")
     number = writer.post_json("/api/v1/leads", LEAD, status=201).json["number"]
-    assert writer.get(f"/api/v1/leads/{number}", status=404)
+    assert (
+        writer.get(f"/api/v1/leads/{number}", status=403).body
+        == writer.get("/api/v1/leads/L-1", status=403).body
+    )
     assert reader.get(f"/api/v1/leads/{number}", status=200)
 
 

@@ -1,8 +1,9 @@
 """The broker of files: many publishers and a reader never meet half a message, and rubbish does not stop it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty
-from threading import Thread
+from threading import Barrier, Thread
 
 from kombu import Connection
 
@@ -48,3 +49,39 @@ def test_every_message_arrives_whole_beside_rubbish(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(got) == list(range(MESSAGES * PUBLISHERS))
+
+
+def test_processes_that_start_together_all_find_their_queue(tmp_path: Path) -> None:
+    together = 8
+    for round_ in range(20):
+        start = Barrier(together)
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+
+        def declare(number: int, start: Barrier = start, folder: Path = folder) -> None:
+            with connection(folder) as conn:
+                conn.default_channel.queue_declare(queue=f"lane{number}", auto_delete=False)
+                conn.default_channel.exchange_declare(exchange="lanes", type="direct")
+                start.wait()
+                conn.default_channel.queue_bind(f"lane{number}", "lanes", f"lane{number}")
+
+        with ThreadPoolExecutor(together) as threads:
+            list(threads.map(declare, range(together)))
+        with connection(folder) as conn:
+            bound = {entry.queue for entry in conn.default_channel.get_table("lanes")}
+            assert bound == {f"lane{number}" for number in range(together)}
+            conn.default_channel.exchange_declare(exchange="lanes", type="direct")
+            conn.default_channel.queue_bind("lane3", "lanes", "lane3")
+            conn.default_channel.queue_delete("lane3")
+            left = {entry.queue for entry in conn.default_channel.get_table("lanes")}
+            assert left == bound - {"lane3"}
+
+
+def test_a_table_of_queues_that_cannot_be_read_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "lanes.exchange").write_bytes(b'[["lane", ')
+    with connection(tmp_path) as conn:
+        conn.default_channel.queue_declare(queue="lane")
+        conn.default_channel.exchange_declare(exchange="lanes", type="direct")
+        conn.default_channel.queue_bind("lane", "lanes", "lane")
+        assert [entry.queue for entry in conn.default_channel.get_table("lanes")] == ["lane"]

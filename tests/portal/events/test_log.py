@@ -1,13 +1,11 @@
-"""The one log: positions without gaps or returns under concurrent writers, and schedules that fire once per slot."""
+"""The one log: positions without gaps or returns under concurrent writers."""
 
 import threading
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 
 from portal.db import new_id, session_for, transaction
-from portal.events import schedules, sequencer
+from portal.events import sequencer
 from portal.events.log import record
 from portal.security.context import Acting
 from tests.world import DANUBIA, TRAUN, World
@@ -86,41 +84,3 @@ def read_after(world: World, cursor: int) -> list[int]:
     with world.system() as session:
         rows = session.scalars(text("select pos from events where pos > :c order by pos"), {"c": cursor})
         return list(rows)
-
-
-def items(world: World) -> list[Any]:
-    with world.system() as session:
-        return list(session.execute(text("select kind, due_at from work_items order by kind, due_at")))
-
-
-NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
-
-
-def test_a_slot_fires_once_however_many_beats_there_are(world: World) -> None:
-    engine = world.database.worker
-    assert schedules.fire(engine, NOON) == len(schedules.SCHEDULES)
-    assert schedules.fire(engine, NOON) == 0
-    assert schedules.fire(engine, NOON + timedelta(seconds=20)) == 0
-    every_minute = [kind for kind, every in schedules.SCHEDULES.items() if every == timedelta(minutes=1)]
-    assert schedules.fire(engine, NOON + timedelta(minutes=1)) == len(every_minute)
-    beats = [
-        threading.Thread(target=schedules.fire, args=(engine, NOON + timedelta(hours=1))) for _ in range(4)
-    ]
-    for beat in beats:
-        beat.start()
-    for beat in beats:
-        beat.join()
-    assert len(items(world)) == len(set(items(world))) == 2 * len(schedules.SCHEDULES) + len(every_minute)
-
-
-def test_a_finished_slot_does_not_fire_again(world: World) -> None:
-    schedules.fire(world.database.worker, NOON)
-    with world.system() as session:
-        session.execute(text("delete from work_items"))
-    assert schedules.fire(world.database.worker, NOON) == 0
-
-
-def test_after_a_day_without_beat_the_latest_slot_runs_once(world: World) -> None:
-    schedules.fire(world.database.worker, NOON)
-    assert schedules.fire(world.database.worker, NOON + timedelta(days=1)) == len(schedules.SCHEDULES)
-    assert schedules.fire(world.database.worker, NOON) == 0, "and a late beat does not go back"

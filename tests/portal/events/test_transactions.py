@@ -1,12 +1,16 @@
 """One transaction per request: returning commits, raising rolls back, a serialisation failure is simply tried again."""
 
 from typing import Any
+from unittest.mock import Mock
 
+import psycopg
 import pytest
 from pyramid.httpexceptions import HTTPBadRequest, HTTPFound
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from portal.db import transaction
+from portal.db import transaction, wait_until_up
 from portal.errors import Conflict
 from portal.security.context import Acting
 from tests.portal.site import signed_in
@@ -124,6 +128,76 @@ def test_failures_without_end_become_an_error_page_and_change_nothing(world: Wor
     assert answer.status_int in (500, 503)
     assert len(clash.attempts) == 3
     assert name_of(world) == "Other 3"
+
+
+def cut(world: World, request: Any) -> None:
+    """End the request's own connection, as a server that is stopped does."""
+    pid = request.db.connection().execute(text("select pg_backend_pid()")).scalar_one()
+    admin = world.database.admin()
+    with admin.connect() as connection:
+        connection.execute(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+    admin.dispose()
+
+
+@pytest.mark.parametrize(
+    ("then", "said"), [("works on", "Nothing was changed"), ("commits", "not known whether this was done")]
+)
+def test_a_lost_database_is_a_503_that_says_what_is_known(world: World, then: str, said: str) -> None:
+    def view(request: Any) -> Any:
+        rename(request)
+        cut(world, request)
+        if then == "works on":
+            rename(request)
+        return {}
+
+    def extra(config: Any) -> None:
+        config.add_route("cut", "/cut-for-this-test")
+        config.add_view(view, route_name="cut", renderer="json", permission="profile.own", require_csrf=False)
+
+    app = signed_in(world, KATRIN, extra)
+    answer = app.post("/cut-for-this-test", status=503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert said in answer.text
+    assert name_of(world) == "Katrin Moser"
+    assert app.get("/", status=200), "and the next request has a new connection"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (psycopg.errors.DiskFull, "no room"),
+        (psycopg.errors.ReadOnlySqlTransaction, "cannot reach its database"),
+        (psycopg.errors.IdleInTransactionSessionTimeout, "cannot reach its database"),
+        (None, "cannot reach its database"),
+    ],
+)
+def test_a_database_that_cannot_serve_just_now_is_a_503(
+    world: World, error: type[psycopg.Error] | None, said: str
+) -> None:
+    def view(_request: Any) -> Any:
+        raise DBAPIError.instance("", {}, error("x"), psycopg.Error) if error else PoolTimeout("all taken")
+
+    def extra(config: Any) -> None:
+        config.add_route("away", "/away-for-this-test")
+        config.add_view(view, route_name="away", renderer="json", permission="profile.own")
+
+    answer = signed_in(world, KATRIN, extra).get("/away-for-this-test", status=503)
+    assert said in answer.text and int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_process_that_starts_during_a_restart_waits_for_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = [OperationalError("", {}, psycopg.OperationalError("refused")) for _ in range(3)]
+    engine = Mock(**{"connect.side_effect": [*refusals, Mock()]})
+    monkeypatch.setattr("portal.db.time.sleep", lambda _: None)
+    wait_until_up(engine)
+    assert engine.connect.call_count == 4
+    wrong = OperationalError("", {}, psycopg.errors.InvalidPassword("no"))
+    engine = Mock(**{"connect.side_effect": wrong})
+    with pytest.raises(OperationalError):
+        wait_until_up(engine)
+    assert engine.connect.call_count == 1, "a wrong password is not waited for"
 
 
 def test_a_session_is_closed_with_its_request(world: World) -> None:
