@@ -38,6 +38,8 @@ UNIQUE_VIOLATION = "23505"
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 MOST_NAME = 80
 """Of an unknown parameter's name this much is repeated."""
+NAMELESS = "="
+"""What a parameter without a name is called: what stands in the address."""
 PRIVATE = "private, no-cache"
 
 
@@ -202,7 +204,7 @@ def read_query(request: Request, model: type[BaseModel]) -> BaseModel:
     known = ", ".join(model.model_fields) or "none"
     cure = f"There is no such parameter; this address takes: {known}."
     unknown = [key for key in request.GET if key not in model.model_fields]
-    faults = [Fault(key[:MOST_NAME], None, cure, "unknown_parameter") for key in unknown]
+    faults = [Fault(key[:MOST_NAME] or NAMELESS, None, cure, "unknown_parameter") for key in unknown]
     try:
         found = model.model_validate_strings(dict(request.GET))
     except ValidationError as error:

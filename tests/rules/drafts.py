@@ -19,7 +19,7 @@ POSTALS = (None, "4", "40", "5")
 LINES = ((), ("pumps",), ("valves",), ("pumps", "valves"))
 AMOUNTS = ((None, None), (999_900, "EUR"), (1_000_000, "EUR"), (2_000_000, "EUR"), (1_000_000, "USD"))
 LANGUAGES = (None, "de", "fr")
-DAYS = (TODAY, TODAY + timedelta(days=5))
+DAYS = (TODAY, TODAY + timedelta(days=3), TODAY + timedelta(days=5))
 LEVELS = (None, "gold", "silver", "bronze")
 HELD = ((), ("ATEX",), ("SBE",), ("ATEX", "SBE"))
 COUNTRIES = (None, "AT", "DE", "FR")
@@ -154,13 +154,17 @@ def drafts(draw: st.DrawFn) -> RuleSet:
     """Of either form; the second one asks for what is not, and for tags that nobody may have said."""
     later, rows = draw(st.booleans()), []
     for number in range(draw(st.integers(2, 7))):
-        kind = draw(st.sampled_from(["require", "exclude", "exclude", "boost"]))
+        kind = draw(st.sampled_from(["require", "require", "exclude", "exclude", "boost", "boost"]))
         more: dict[str, object] = dict(draw(_DAYS))
         if kind == "boost":
-            more["points"] = draw(st.sampled_from([-5, 0, 5, 5]))
+            more["points"] = draw(st.sampled_from([-5, -5, 0, 5, 5]))
         when = draw(_cells(_LATER_WHEN if later else _WHEN, 0))
+        if not later and draw(st.integers(0, 4)) == 0:  # a region may be of another country
+            when |= {name: draw(_WHEN[name]) for name in ("country", "subdivision")}
         if later and "subdivision" in when:  # this form refuses a region of another country itself
             when.pop("country", None)
         who = draw(_cells(_LATER_WHO if later else _WHO, 0 if kind == "boost" else 1))
+        if rows and draw(st.booleans()):  # as people write them: of the same partners as another row
+            who = draw(st.sampled_from(rows)).get("who") or who
         rows.append(row(number, kind, when, who, **more))
     return RuleSet.parse(second(*rows)) if later else rule_set(*rows)

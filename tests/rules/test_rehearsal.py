@@ -43,7 +43,7 @@ enough = settings(max_examples=30, deadline=None)
 def pasts(draw: st.DrawFn) -> tuple[Past, ...]:
     """A history within three days; some places are free again soon."""
     made = []
-    for number in range(1, draw(st.integers(1, 12)) + 1):
+    for number in range(1, draw(st.sampled_from([1, 2, 6, 9, 12, 15])) + 1):
         asked = draw(requests())
         at = NOON + timedelta(hours=draw(st.integers(0, 72)))
         hours = draw(st.sampled_from([None, 1, 30]))
@@ -58,12 +58,16 @@ def versions(draw: st.DrawFn) -> tuple[RuleSet, RuleSet]:
     before = draw(later_rule_sets() if draw(st.integers(0, 3)) == 3 else rule_sets())
     form = before.to_json()
     rows = list(form["rules"])  # type: ignore[call-overload]
-    how = draw(st.sampled_from(["add", "add", "drop", "change", "order", "score", "nothing"]))
+    how = draw(
+        st.sampled_from(
+            ["add", "add", "add", "drop", "drop", "change", "change", "order", "score", "nothing"]
+        )
+    )
     if how == "add" or not rows:
         more = draw(rule_sets() if form["schema"] == FORMS[0] else later_rule_sets()).to_json()["rules"]
         rows += [one | {"id": f"more-{n}"} for n, one in enumerate(more)]  # type: ignore[call-overload]
     elif how == "drop":
-        rows.pop()
+        rows = rows[: draw(st.integers(0, len(rows) - 1))]
     elif how == "change":
         rows[0] = rows[0] | {"when": {"country": ["AT"]}, "id": "renamed", "note": "reworded"}
     elif how == "order":
@@ -205,11 +209,10 @@ def test_the_histories_are_worth_it() -> None:
         seen["cascade"] += any(one.request_id not in touched for one in full.moves)
 
     draw()
-    for what in ("moved", "moved in sequence", "spared"):
+    for what in ("moved", "moved in sequence", "spared", "spared in sequence", "unroutable"):
         assert seen[what] >= 0.05 * seen["all"], (what, seen)
-    # Rarer, and what is drawn depends a little on which modules are loaded: of 300 a handful.
-    for what in ("spared in sequence", "routable", "unroutable", "cascade"):
-        assert seen[what] >= 0.008 * seen["all"], (what, seen)
+    for what in ("routable", "cascade"):
+        assert seen[what] >= 0.01 * seen["all"], (what, seen)
 
 
 GOLD = row(1, "boost", {"country": ["AT"]}, {"level": ["gold"]}, points=500)

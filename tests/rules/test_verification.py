@@ -226,7 +226,7 @@ def test_of_what_is_not_understood_only_the_certain_is_said(rules: RuleSet, hidd
 def test_the_drafts_are_worth_it() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=300, deadline=None, database=None, phases=[Phase.generate], derandomize=True)
+    @settings(max_examples=600, deadline=None, database=None, phases=[Phase.generate], derandomize=True)
     @given(drafts())
     def draw(rules: RuleSet) -> None:
         seen["drafts"] += 1
@@ -243,7 +243,7 @@ def test_the_drafts_are_worth_it() -> None:
         "by 2": 0.03,
         "disjoint_requires": 0.02,
         "requires_excluded": 0.03,
-        "opposite_boosts": 0.003,
+        "opposite_boosts": 0.01,
         "expired": 0.2,
         "contradiction": 0.01,
         "no_points": 0.1,

@@ -136,6 +136,8 @@ def test_an_unknown_parameter_is_named_not_passed_over(world: World, crm: TestAp
     assert sort["field"] == "sort" and "after, limit" in sort["message"]
     assert limit["field"] == "limit" and "zzz" not in str(problem)
     reader = system(world, world.vendor_id, "leads:read")
+    (nameless,) = crm.get(f"{FEED}?=", status=422).json["errors"]
+    assert nameless["field"] == "=" and "after, limit" in nameless["message"]
     assert "none" in reader.get("/api/v1/leads/L-1?fields=x", status=422).json["errors"][0]["message"]
 
 
