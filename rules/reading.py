@@ -167,7 +167,9 @@ class Node:
     def scaled(self, decimals: int, most: int) -> int:
         """A number with at most so many decimals, as an integer of its smallest unit; at most `most` either way."""
         number = self.number(-most, most)
-        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not isfinite(number):
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
+            return 0
+        if not -most <= self.value <= most:
             return 0
         # repr gives the shortest decimal that reads back as the same float: the one that was written.
         exact = Decimal(repr(self.value) if isinstance(self.value, float) else number).scaleb(decimals)

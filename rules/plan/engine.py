@@ -257,9 +257,9 @@ class Plan(Prepared):
         return Decision(ranked, len(eligible), counts, ranking.credits, hashed)
 
     def matrix(self, request: Request, state: State) -> Matrix:
-        """Everything that was asked of everybody. NotImplementedError for rules that do more than require and exclude."""
+        """Everything that was asked of everybody. ValueError for rules that do more than require, exclude and boost."""
         if self._exact is not None:
-            raise NotImplementedError("the matrix knows rows that require, exclude and boost")
+            raise ValueError("the matrix knows rows that require, exclude and boost")
         columns, words, asked = self._columns, self._columns.words, Asked(request, self.snapshot.rates)
         day = self._day(request.day)
         lines = [

@@ -7,6 +7,7 @@ masks is an overlap of cells, and what the masks cover the cells cover.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
@@ -18,16 +19,16 @@ Fact = TypeVar("Fact")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Axis(Generic[Fact]):
+class Axis(ABC, Generic[Fact]):
     """Atoms by their examples; `full` is the set of all of them."""
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         self.facts = tuple(facts)
         self.full = (1 << len(self.facts)) - 1
 
+    @abstractmethod
     def mask(self, term: Term) -> int:
         """The atoms that meet the term."""
-        raise NotImplementedError
 
 
 def _words(terms: Iterable[Term]) -> list[str]:

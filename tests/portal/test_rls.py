@@ -235,6 +235,7 @@ def _plant(session: PortalSession, world: World, offer: int, token: str) -> None
             "company": world.company(name),
             "person": world.people[email],
             "id": new_id(),
+            "private": new_id(),
             "name": f"of {name}",
         }
         session.execute(
@@ -243,10 +244,11 @@ def _plant(session: PortalSession, world: World, offer: int, token: str) -> None
                 insert into list_memories (realm_id, company_id, person_id, list) values (1, :company, :person, :name);
                 insert into saved_filters (id, realm_id, company_id, person_id, list, name, query, shared, created_at)
                 values (:id, 1, :company, :person, 'my-leads', 'shared ' || :name, '', true, now()),
-                       (:id + 1, 1, :company, :person, 'my-leads', 'private ' || :name, '', false, now());
+                       (:private, 1, :company, :person, 'my-leads', 'private ' || :name, '', false, now());
                 insert into proposals (id, realm_id, company_id, kind, before, after, state, proposed_by, proposed_at)
                 values (:id, 1, :company, 'company', '{}', '{"name": "Better"}', 'open', :person, now())
             """.replace(":id", str(ids["id"]))
+                .replace(":private", str(ids["private"]))
                 .replace(":company", str(ids["company"]))
                 .replace(":person", str(ids["person"]))
                 .replace(":name", f"'{ids['name']}'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -208,6 +209,18 @@ def test_whatever_the_schema_refuses_the_parser_refuses(path: tuple[object, ...]
     with pytest.raises(RuleSetError) as caught:
         RuleSet.parse(bad)
     assert all(fault.path and str(fault) for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 10**400, -(10**400)], ids=repr)
+def test_numbers_beyond_all_bounds_are_refused_wherever_they_stand(number: float) -> None:
+    for path in places(whole()):
+        bad = whole()
+        target: Any = bad
+        for step in path[:-1]:
+            target = target[step]
+        target[path[-1]] = number
+        with pytest.raises(RuleSetError):
+            RuleSet.parse(bad)
 
 
 @pytest.mark.parametrize("key", ["segment", "custom"])

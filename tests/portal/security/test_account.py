@@ -291,7 +291,9 @@ def test_mails_speak_the_readers_time(people: World, outbox: Outbox) -> None:
     form.submit(status=200)
     run(people)
     (message,) = outbox.sent
-    assert re.search(r"19:\d\d JST.*21:\d\d JST", message.text), "asked for, and until when"
+    asked, until = (60 * int(h) + int(m) for h, m in re.findall(r"(\d\d):(\d\d) JST", message.text))
+    assert abs(asked - 19 * 60) < 30, "ten o'clock of the realm"
+    assert until - asked == 120
     assert mime(message, "Interline <no-reply@localhost>")["Date"].endswith("+0900")
 
 
