@@ -81,7 +81,9 @@ def main() -> None:
     """Entry point: errors that name their cure are shown as one line, not as a traceback."""
     from portal.settings import SettingsError
     from portal.supervisor.postgres import PostgresError
+    from portal.supervisor.process import collect_seldom
 
+    collect_seldom()
     try:
         interline()
     except (SettingsError, PostgresError) as error:

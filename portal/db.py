@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -61,6 +61,7 @@ SESSION = {
     "jit": "off",
 }
 OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+SPARE = 4  # connections beyond one per thread: counting calls, answering health checks
 # Behind a pooler that gives each transaction another connection nothing stays on one: neither such options nor a
 # prepared statement. They are set for each transaction instead (DATABASE_POOLER, portal/bootstrap.py).
 POOLER = "pooler"
@@ -110,7 +111,10 @@ def make_engine(url: str | URL, pool_size: int = 4, **more: Any) -> Engine:
     pooled = parsed.query.get(POOLER) == "transaction"
     connect_args = CONNECT_ARGS | ({"prepare_threshold": None} if pooled else {"options": OPTIONS})
     # An error repeats its statement; what people typed, bound beside it, goes to no log.
-    usual = {"pool_size": pool_size, "max_overflow": 4, "pool_recycle": 1800, "hide_parameters": True}
+    # A spare connection is kept, not closed after use: it would be a warm one as often as not, and a new one has to plan
+    # every statement anew. The one used last is used next, so that spare ones stay out of the way.
+    usual = {"pool_size": pool_size + SPARE, "max_overflow": 0, "pool_use_lifo": True}
+    usual |= {"pool_recycle": 1800, "hide_parameters": True}
     engine = create_engine(
         parsed.difference_update_query([POOLER]), connect_args=connect_args, **(usual | more)
     )
@@ -259,7 +263,7 @@ class Gathering:
         self.outer: Gathering | None = session.info.get(GATHERING)
         self.rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in models}
         self.written = False
-        self._condition: tuple[str, tuple[Any, ...]] | None = None
+        self._last: Callable[[], bool] | None = None
 
     def keep(self, model: type[Base], rows: Iterable[dict[str, Any]]) -> bool:
         """Keep rows of a model that is gathered here or further out; False for any other."""
@@ -268,9 +272,10 @@ class Gathering:
         self.rows[model].extend(rows)
         return True
 
-    def only_if(self, expression: str, parameters: tuple[Any, ...]) -> None:
-        """Write only if the SQL expression, asked before the first row in the same statement, is true (`written`)."""
-        self._condition = expression, parameters
+    def last(self, step: Callable[[], bool]) -> None:
+        """Take `step` when the rows are written, as the last thing: what others wait for is held as short as can be.
+        Where it says False the rows are taken back, and nobody was asked to wait for them (`written`)."""
+        self._last = step
 
     def write(self, *models: type[Base]) -> None:
         """Insert what was gathered for `models` (default all): one statement, whose foreign keys are looked at last."""
@@ -289,20 +294,23 @@ class Gathering:
                 self.outer.keep(model, rows)
 
     def _insert(self, groups: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]]) -> bool:
-        if not groups and self._condition is None:
+        connection, step = self.session.connection(), self._last
+        if step is not None:
+            connection.exec_driver_sql("savepoint gathered")
+        if groups:
+            # As JSON: one value per table instead of one per cell, and no COPY, which row-level security refuses.
+            given = tuple(to_json(rows, bytes_mode="hex").decode() for rows in groups.values())
+            connection.exec_driver_sql(_insert_together(tuple(groups)), given)
+        if step is None or step():
             return True
-        expression, parameters = self._condition or ("true", ())
-        # As JSON: one value per table instead of one per cell, and no COPY, which row-level security refuses.
-        given = (to_json(rows, bytes_mode="hex").decode() for rows in groups.values())
-        sql = _insert_together(expression, tuple(groups))
-        done: bool = self.session.connection().exec_driver_sql(sql, (*parameters, *given)).scalar_one()
-        return done
+        connection.exec_driver_sql("rollback to savepoint gathered")
+        return False
 
 
 @cache
-def _insert_together(condition: str, groups: tuple[tuple[type[Base], tuple[str, ...]], ...]) -> str:
-    """One statement that inserts rows of several tables, each from a JSON array, if the condition holds."""
-    parts = [f"asked as materialized (select {condition} as good)"]
+def _insert_together(groups: tuple[tuple[type[Base], tuple[str, ...]], ...]) -> str:
+    """One statement that inserts rows of several tables, each from a JSON array."""
+    parts = []
     for model, names in groups:
         table = model.__table__
         types = {name: table.c[name].type.compile(postgresql.dialect()) for name in names}
@@ -313,9 +321,9 @@ def _insert_together(condition: str, groups: tuple[tuple[type[Base], tuple[str, 
         )
         parts.append(
             f"w{len(parts)} as (insert into {table} ({columns}) select {values}"  # noqa: S608 - our own names
-            f" from jsonb_to_recordset(%s::jsonb) as x ({cells}) where (select good from asked))"
+            f" from jsonb_to_recordset(%s::jsonb) as x ({cells}))"
         )
-    return f"with {', '.join(parts)} select good from asked"  # noqa: S608 - as above
+    return f"with {', '.join(parts)} select"
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from portal.events import work
 from portal.events.heartbeats import HEARTBEAT_S, heartbeat
 from portal.events.wakes import Waker
 from portal.settings import load
+from portal.supervisor.process import collect_seldom
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ def _no_wake(session: Session, _previous: Any) -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _start_loops(**_: Any) -> None:
+    collect_seldom()
     engine = make_engine(worker_url(settings), pool_size=settings.worker_threads + 1)
     for number in range(settings.worker_threads):
         threading.Thread(target=_loop, args=(engine, number == 0), name=f"work-{number}", daemon=True).start()

@@ -129,6 +129,8 @@ CLAIM = text("""
         select x.id from work_items x join realms r on r.id = x.realm_id
         where (x.state = 'ready' or (x.state = 'running' and x.lease_until < now()))
           and x.run_at <= coalesce(cast(:now as timestamptz), now() + make_interval(secs => r.clock_offset_seconds))
+          and x.run_at <= coalesce(cast(:now as timestamptz),
+              now() + (select make_interval(secs => max(o.clock_offset_seconds)) from realms o))
           and (cast(:realm as bigint) is null or x.realm_id = :realm)
           and (x.lane is null or not exists (
               select 1 from work_items e where e.lane = x.lane and e.id < x.id and e.state <> 'parked'))

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from pydantic_core import to_json
@@ -222,7 +223,7 @@ def _write(
     raw: str | None,
     outlook: Outlook | None,
 ) -> list[Received]:
-    """Leads that were not there: rows made and routed in memory, then written in the statement that takes the places.
+    """Leads that were not there: rows made and routed in memory, then written, and the places taken.
 
     A place that was taken by another, or a directory that has changed meanwhile, costs another round.
     """
@@ -230,7 +231,7 @@ def _write(
         with gathering(session, *WRITTEN_TOGETHER) as rows:
             received, made = _new_leads(session, vendor, new, routed, raw, outlook)
             if made is not None and made.reservation is not None:
-                rows.only_if(made.reservation.CALL, made.reservation.parameters)
+                rows.last(partial(made.reservation.take, session))
         if rows.written:
             if made is not None:
                 made.count()

@@ -115,7 +115,7 @@ def route_new(
 ) -> routing.Proposal | None:
     """Route leads whose rows are still to be inserted: what becomes of each is put into its row, its events into `told`.
 
-    The decision comes first, so that a row is written once; the places are to be taken in the statement that writes.
+    The decision comes first, so that a row is written once; the places are to be taken when it is written.
     `known`: what has been read already for these leads (and maybe more).
     """
     if not leads:

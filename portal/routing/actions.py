@@ -104,8 +104,8 @@ def propose(
     """Decide the requests one after the other, each seeing what those before it have changed. `read`: their
     shortlists and counters, where the caller has read them in this transaction with something else.
 
-    Nothing is locked or written yet: the caller takes the places in the statement that writes what follows, so that
-    counters stay locked for that long only, or proposes again when the world has moved meanwhile.
+    Nothing is locked or written yet: the caller takes the places when it has written what follows, so that counters
+    stay locked for a short time only, or proposes again when the world has moved meanwhile.
     """
     if read is None:
         found = shortlists(session, requests)
@@ -132,14 +132,13 @@ class Reservation:
     """Places and turns to take, all or nothing (app.reserve, migration 0005, which locks and reads the gates again)."""
 
     parameters: tuple[int | str, ...]
-    CALL: ClassVar[str] = (
-        "app.reserve(%s, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s)"  # the parameters' places
+    TAKE: ClassVar[str] = (
+        "select app.reserve(%s, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s)"  # the parameters' places
     )
 
     def take(self, session: PortalSession) -> bool:
-        """In a statement of its own; False when the world has moved since the counters were read."""
-        found = session.connection().exec_driver_sql(f"select {self.CALL}", self.parameters)
-        taken: bool = found.scalar_one()
+        """False when the world has moved since the counters were read. Others wait for them from here to the commit."""
+        taken: bool = session.connection().exec_driver_sql(self.TAKE, self.parameters).scalar_one()
         return taken
 
 

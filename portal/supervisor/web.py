@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from portal.supervisor.process import die_with_parent
+from portal.supervisor.process import collect_seldom, die_with_parent
 from portal.supervisor.senders import Crowded, Senders
 
 WARM_AFTER_S = 5.0
@@ -96,4 +96,6 @@ def application() -> Any:
     warmer.start()
     senders = Senders()
     senders.watch()
-    return Gate(main(), load().web_threads, most_for, senders)
+    gate = Gate(main(), load().web_threads, most_for, senders)
+    collect_seldom()
+    return gate

@@ -81,12 +81,17 @@ def test_values_arrive_as_they_were_given(world: World) -> None:
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_all_rows_or_none_by_the_condition(world: World, good: bool) -> None:
+def test_the_last_step_comes_after_the_rows_and_takes_them_back(world: World, good: bool) -> None:
     with world.system() as session:
         before = count(session, "accounts")
+
+        def step() -> bool:
+            assert count(session, "accounts") == before + 1
+            return good
+
         with gathering(session, Account) as rows:
             put(session, Account, account())
-            rows.only_if("%s > 1", (2 if good else 1,))
+            rows.last(step)
         assert rows.written is good
         assert count(session, "accounts") == before + int(good)
 
@@ -98,7 +103,7 @@ def test_the_outer_one_takes_over_what_it_gathers_when_the_inner_one_is_written(
             put(
                 session, Contact, {"id": new_id(), "realm_id": 1, "account_id": made["id"], "created_at": NOW}
             )
-            refused.only_if("false", ())
+            refused.last(lambda: False)
         with gathering(session, Account, Contact):
             put(session, Account, made)
             put(
