@@ -43,6 +43,9 @@ SERVER_OPTIONS: Mapping[str, str] = {
     "maintenance_work_mem": "128MB",
     "max_wal_size": "1GB",
     "random_page_cost": "1.1",
+    # A plan that was made while a table was empty is kept until the table is analysed: in the first minute of a new
+    # installation, its first imports among it, everything read whole tables.
+    "autovacuum_naptime": "5s",
     "jit": "off",  # our queries are short; compiling them costs more than running them
     "synchronous_commit": "on",
     "timezone": "UTC",

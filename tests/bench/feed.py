@@ -1,14 +1,13 @@
 """The pull feed: polls that bring nothing (304), and pages of it, for a company among many in a log of 200,000 events."""
 
-import json
-import urllib.parse
 import urllib.request
 from typing import Any
 
 import psycopg
 
 from portal.settings import make
-from tests.bench.harness import Result, Site, http, load, median, result, site
+from tests.bench.harness import Result, Site, http, load, median, result, site, yardsticks
+from tests.bench.seed import token
 
 CLIENTS = 8
 ROUNDS = 3
@@ -42,12 +41,12 @@ def run() -> list[Result]:
         rows = []
         for name, company in (("vendor", "vendor"), ("partner", "7"), ("idle partner", "0")):
             client = made.command("client", "add", "--company", company, "--scope", "events:read")
-            rows += _reader(made, name, _token(made, client))
-    return rows
+            rows += _reader(made, name, token(made, client, "events:read"))
+        return rows + yardsticks(made)
 
 
-def _reader(made: Site, name: str, token: str) -> list[Result]:
-    bearer = {"Authorization": f"Bearer {token}"}
+def _reader(made: Site, name: str, bearer_token: str) -> list[Result]:
+    bearer = {"Authorization": f"Bearer {bearer_token}"}
     last = f"/api/v1/events?after=1.{EVENTS}"
     tag = _get(made, last, bearer).headers["ETag"]
     ask = {
@@ -96,12 +95,3 @@ def _get(made: Site, path: str, headers: dict[str, str]) -> Any:
     with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
         answer.read()
         return answer
-
-
-def _token(made: Site, client: dict[str, str]) -> str:
-    data = {"grant_type": "client_credentials"}
-    data |= {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    url = f"http://127.0.0.1:{made.port}/oauth/token"
-    with urllib.request.urlopen(url, urllib.parse.urlencode(data).encode()) as answer:
-        token: str = json.load(answer)["access_token"]
-        return token

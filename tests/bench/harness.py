@@ -259,9 +259,15 @@ def figures(
     return out
 
 
-def insert_yardstick(made: Site) -> Result:
-    """Single-row inserts committed one by one by eight clients: what this machine's database can do at all."""
-    settings = make(var_dir=made.env["VAR_DIR"], database_url=None)
+def yardsticks(made: Site) -> list[Result]:
+    """What this machine does with next to nothing: a trivial page of the running server, and a row per transaction."""
+    page = load(made.port, lambda _: http("GET", "/healthz"), 8, 1.0)
+    return [result(YARDSTICK, "requests per second", page.rate, "1/s"), insert_yardstick(made.env["VAR_DIR"])]
+
+
+def insert_yardstick(var_dir: str, clients: int = 8) -> Result:
+    """Single-row inserts committed one by one by the clients: what this machine's database can do at all."""
+    settings = make(var_dir=var_dir, database_url=None)
     table = "bench_yardstick"
     pgbench = shutil.which("pgbench")
     with psycopg.connect(settings.admin_url, autocommit=True) as connection:
@@ -276,7 +282,18 @@ def insert_yardstick(made: Site) -> Result:
             with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
                 script.write(f"insert into {table} (word) values ('one row');\n")
                 script.flush()
-                command = [pgbench, "-n", "-c", "8", "-j", "1", "-M", "prepared", "-T", str(int(INSERT_S))]
+                command = [
+                    pgbench,
+                    "-n",
+                    "-c",
+                    str(clients),
+                    "-j",
+                    "1",
+                    "-M",
+                    "prepared",
+                    "-T",
+                    str(int(INSERT_S)),
+                ]
                 command += [
                     "-f",
                     script.name,
@@ -288,7 +305,7 @@ def insert_yardstick(made: Site) -> Result:
                 ]
                 out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             rate = float(out.split("tps = ")[1].split()[0])
-            return result("yardstick: one row inserted, 8 clients", "per second", rate, "1/s")
+            return result(f"yardstick: one row inserted, {clients} clients", "per second", rate, "1/s")
         finally:
             connection.execute(f"drop table {table}")
 

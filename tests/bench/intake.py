@@ -7,19 +7,26 @@ import csv
 import gzip
 import io
 import json
-import re
-import shutil
-import subprocess
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from portal.supervisor.postgres import socket_dir
-from tests.bench.harness import DATA, FIRMS, Load, Result, Site, http, load, median, result, site
+from tests.bench.harness import (
+    DATA,
+    FIRMS,
+    Load,
+    Result,
+    Site,
+    http,
+    insert_yardstick,
+    load,
+    median,
+    result,
+    site,
+)
 from tests.bench.processes import cpu_seconds
+from tests.bench.seed import token
 
 ROUNDS = 3
 ROUND_S = 5.0
@@ -28,10 +35,6 @@ TARGETS = {1: (None, None), 8: (250.0, 60.0), 32: (None, None)}
 BULK_ROWS, BULK_TARGET = 10_000, 3000.0
 NUMBER = b"@NUMBER@"
 REQUESTS = DATA / "leads" / "maryland_requests.csv.gz"
-INSERT = r"""
-\set id random(1, 9000000000000000000)
-insert into bench_rows values (:id, now(), 'one short line of text') on conflict do nothing;
-"""
 
 
 def run() -> list[Result]:
@@ -43,17 +46,17 @@ def run() -> list[Result]:
         made.command("import", "partners", str(FIRMS), "--mapping", "maryland")
         client = made.command("client", "add", "--company", "vendor", "--scope", "leads:write")
         made.start()
-        found = by_api(made, _token(made, client))
+        found = by_api(made, token(made, client))
     with site() as made:
         made.command("import", "partners", str(FIRMS), "--mapping", "maryland")
         return found + by_file(made)
 
 
-def by_api(made: Site, token: str) -> list[Result]:
+def by_api(made: Site, bearer: str) -> list[Result]:
     """Single leads, by clients that wait for each answer."""
-    lead, trivial = _leads(token), http("GET", "/healthz")
+    lead, trivial = _leads(bearer), http("GET", "/healthz")
     load(made.port, lead, 8, 6)  # places and rules are loaded, statements prepared, plans kept
-    rows = {clients: _rows_per_second(made, clients) for clients in TARGETS}
+    rows = [insert_yardstick(made.env["VAR_DIR"], clients) for clients in TARGETS]
     rounds: dict[int, list[tuple[Load, Load, Counter[str]]]] = {clients: [] for clients in TARGETS}
     for _ in range(ROUNDS):
         for clients, done in rounds.items():
@@ -62,13 +65,10 @@ def by_api(made: Site, token: str) -> list[Result]:
             spent = cpu_seconds(made)
             spent.subtract(before)
             done.append((leads, load(made.port, lambda _: trivial, clients, 1), spent))
-    found: list[Result] = []
-    for clients, done in rounds.items():
-        found += _figures(clients, done, rows[clients])
-    return found
+    return [figure for clients, done in rounds.items() for figure in _figures(clients, done)] + rows
 
 
-def _figures(clients: int, done: list[tuple[Load, Load, Counter[str]]], rows: float | None) -> list[Result]:
+def _figures(clients: int, done: list[tuple[Load, Load, Counter[str]]]) -> list[Result]:
     case, (rate_target, p99_target) = f"API, clients: {clients}", TARGETS[clients]
     leads = [one for one, _, _ in done]
     rate, yard = median([one.rate for one in leads]), median([one.rate for _, one, _ in done])
@@ -80,8 +80,6 @@ def _figures(clients: int, done: list[tuple[Load, Load, Counter[str]]], rows: fl
         result(case, "yardstick: /healthz per second", yard, "1/s"),
         result(case, "lead / healthz", yard / rate, "x"),
     ]
-    if rows is not None:
-        found.append(result(case, "yardstick: rows per second by pgbench", rows, "1/s"))
     for part in ("web", "database", "worker", "sequencer", "supervisor"):
         each = [spent[part] * 1000 / len(one.latencies_ms) for one, _, spent in done]
         found.append(result(case, f"CPU per lead, {part}", median(each), "ms"))
@@ -117,25 +115,10 @@ def _file(path: Path, rows: int, tag: str) -> None:
             writer.writerow(row | {"email": f"buyer@{tag.lower()}{n}.example"})
 
 
-def _rows_per_second(made: Site, clients: int) -> float | None:
-    """One row per transaction into a table of its own, by pgbench; None where there is none."""
-    if shutil.which("pgbench") is None or shutil.which("psql") is None:
-        return None
-    where = ["-h", str(socket_dir(Path(made.env["VAR_DIR"]))), "-U", "postgres"]
-    table = "create table if not exists bench_rows (id bigint primary key, at timestamptz, body text)"
-    subprocess.run(["psql", *where, "-qc", table, "interline"], check=True, capture_output=True)
-    script = Path(made.env["VAR_DIR"]) / "insert.sql"
-    script.write_text(INSERT)
-    options = ["-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", "3", "-f", str(script)]
-    done = subprocess.run(["pgbench", *where, *options, "interline"], capture_output=True, text=True)
-    tps = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
-    return float(tps[1]) if tps else None
-
-
-def _leads(token: str) -> Callable[[int], bytes]:
+def _leads(bearer: str) -> Callable[[int], bytes]:
     # Written out beforehand but for the number, so that the client costs little.
     bodies, counter = [_with_number(body) for body in _bodies()], iter(range(1, 10**9))
-    head, _, _ = http("POST", "/api/v1/leads", b"{}", Authorization=f"Bearer {token}").partition(
+    head, _, _ = http("POST", "/api/v1/leads", b"{}", Authorization=f"Bearer {bearer}").partition(
         b"Content-Length"
     )
 
@@ -151,15 +134,6 @@ def _with_number(body: dict[str, object]) -> bytes:
     number = NUMBER.decode()
     contact = {"name": f"Buyer {number}", "email": f"buyer{number}@customer{number}.example"}
     return json.dumps(body | {"external_key": f"BENCH-{number}", "contact": contact}).encode()
-
-
-def _token(made: Site, client: dict[str, str]) -> str:
-    data = {"grant_type": "client_credentials", "scope": "leads:write"}
-    data |= {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    url = f"http://127.0.0.1:{made.port}/oauth/token"
-    with urllib.request.urlopen(url, urllib.parse.urlencode(data).encode()) as answer:
-        token: str = json.load(answer)["access_token"]
-        return token
 
 
 def _bodies() -> list[dict[str, object]]:

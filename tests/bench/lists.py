@@ -45,7 +45,7 @@ def run() -> list[Result]:
     return [
         *figures(rounds(seeds.made, asked), dict.fromkeys(asked, PAGE_P99_MS), {first: LIST_RATE}),
         *by_themselves(seeds),
-        insert_yardstick(seeds.made),
+        insert_yardstick(seeds.made.env["VAR_DIR"]),
     ]
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.bench.harness import Result, Site, load, result
+from tests.bench.harness import Result, Site, load, result, yardsticks
 from tests.bench.lists import ADDRESSES, asking
 from tests.bench.seed import LIGHT, seeded
 
@@ -21,7 +21,7 @@ def run() -> list[Result]:
     load(seeds.made.port, ask, 1, 6.0)  # until everything has started
     out = figures_of(seeds.made, "idle")
     load(seeds.made.port, ask, 8, LOAD_S)
-    return out + figures_of(seeds.made, "after load")
+    return out + figures_of(seeds.made, "after load") + yardsticks(seeds.made)
 
 
 def figures_of(made: Site, when: str) -> list[Result]:

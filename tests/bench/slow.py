@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench.harness import Result, http, load, median, result, site
+from tests.bench.harness import Result, http, load, median, result, site, yardsticks
 
 SLOW, MANY, CLIENTS, ROUNDS, ROUND_S = 40, 200, 8, 3, 4.0
 # What others wait for may take twice as long beside them.
@@ -46,7 +46,7 @@ def run() -> list[Result]:
                 result(f"beside {count} {kind}", "failures", failures, "", 0.0),
                 result(f"beside {count} {kind}", "neither open nor refused", float(strays), "", 0.0),
             ]
-    return out
+        return out + yardsticks(made)
 
 
 @contextmanager

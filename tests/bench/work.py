@@ -15,7 +15,7 @@ from portal.events.work import HANDLERS, Handler, enqueue
 from portal.security.context import Acting
 from portal.settings import make
 from portal.supervisor.postgres import Server
-from tests.bench.harness import Result, result
+from tests.bench.harness import Result, insert_yardstick, result
 
 ITEMS = 4_000
 WORKERS = 2
@@ -41,6 +41,7 @@ def run() -> list[Result]:
                 seconds, spent = time.monotonic() - began, time.process_time() - cpu
                 with transaction(engine, Acting()) as session:
                     left = session.execute(text("select count(*) from work_items")).scalar_one()
+                yardstick = insert_yardstick(folder)
             finally:
                 del HANDLERS[KIND]
                 engine.dispose()
@@ -49,4 +50,5 @@ def run() -> list[Result]:
         result(case, "items per second", done / seconds, "1/s"),
         result(case, "CPU per item, worker", spent * 1000 / done, "ms"),
         result(case, "left over", float(left), "", 0.0),
+        yardstick,
     ]

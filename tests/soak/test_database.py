@@ -14,6 +14,7 @@ from tests.soak.watch import Watch
 
 TIMES = 10
 GAP_S = (4.0, 8.0)
+PATIENCE_S = 60.0
 
 
 def test_database_restarted_ten_times(story: Story, seed: int) -> None:
@@ -30,6 +31,11 @@ def test_database_restarted_ten_times(story: Story, seed: int) -> None:
                 watch.blow("database killed" if number in hard else "database stopped")
                 os.kill(server, signal.SIGKILL if number in hard else signal.SIGQUIT)
                 story.say(f"restart {number + 1} of {TIMES}")
+                until = (
+                    time.monotonic() + PATIENCE_S
+                )  # the next one strikes what is back, so that each way back is seen
+                while watch.back(watch.blows[-1], clients.ledger) is None and time.monotonic() < until:
+                    time.sleep(0.1)
             time.sleep(12)
             clients.stop()
             rested = audit.rest(town)

@@ -27,7 +27,7 @@ from portal.supervisor.embedded import running
 from tests.soak.conftest import Story
 from tests.soak.place import ROOT, Place, place
 
-RATE = 50.0
+RATE, ENOUGH = 50.0, 0.9
 CLIENTS = 10
 PHASE_S = float(os.environ.get("SOAK_SECONDS") or 40) / 4
 MOST_LOCK_WAIT_S = 2.0
@@ -68,7 +68,7 @@ def test_migrations_forward_and_back_under_load(story: Story) -> None:
                 said = load.told(name)
                 story.row(**{f"{name}: migration": f"{took:.1f} s", f"{name}: answers": said})
         story.row(longest_lock_wait=f"{waits.longest:.3f} s", requests_a_second=f"{load.rate():.0f}")
-        assert load.total("before") > RATE, "not vacuous"
+        assert load.rate() >= ENOUGH * RATE, f"{load.rate():.0f} requests a second"
         assert waits.longest < MOST_LOCK_WAIT_S
         faults = {name: load.faults(name) for name in ("before", "forward", "back", "forward again")}
         assert not faults["before"], faults
@@ -162,7 +162,9 @@ class Load:
         bearer = {"Authorization": f"Bearer {self.token}"}
         n = 0
         last = ""
-        while not self.stopping.wait(CLIENTS / RATE):
+        due = self.began + number / RATE  # by the clock, so that a slow answer does not make the load lighter
+        while not self.stopping.wait(max(0.0, due - time.monotonic())):
+            due += CLIENTS / RATE
             n += 1
             place_ = self.town.town["places"][n % len(self.town.town["places"])]
             body = {"account": {"name": f"Customer {number} {n}"}, "place": place_, "product_lines": ["HX"]}
