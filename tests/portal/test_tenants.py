@@ -246,18 +246,25 @@ STARTS = (
     *(f"/leads?tab=past&q={word}&export=csv" for word in SEARCHES),
 )
 MOST_PAGES = 100
+NUMBERS = re.compile(r"\d+")
 
 
 def everything(town: Town, who: Principal) -> dict[str, Answer]:
-    """Every page that somebody comes to by following links; each is the same as if others were not there."""
+    """Every kind of page that somebody comes to by following links, and of most kinds many; each is the same as if
+    others were not there. Beyond MOST_PAGES only kinds that have not been seen: lists link to any number of their own."""
     seen: dict[str, Answer] = {}
+    kinds: set[str] = set()
     waiting = [*STARTS, *(f"/leads/{n}" for n in town.numbers.values())]
     waiting += [f"/leads/{n}/{rest}" for n in town.numbers.values() for rest in ("decision", "sheet.pdf")]
     waiting.append(f"/company/proposals/{town.thing('proposals', town.companies[DANUBIA])}")
-    while waiting and len(seen) < MOST_PAGES:
+    while waiting:
         path = waiting.pop(0)
         if path in seen or path.startswith(("/static/", "/dev/")):
             continue
+        kind = NUMBERS.sub("0", urlsplit(path).path)
+        if len(seen) >= MOST_PAGES and kind in kinds:
+            continue
+        kinds.add(kind)
         answer = seen[path] = same(town, who, "GET", path)
         if answer.status == 200 and answer.kind == "text/html":
             for found in LINK.findall(answer.text):

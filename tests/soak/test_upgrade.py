@@ -146,6 +146,10 @@ class Load:
             "client_secret": made["client_secret"],
         }
         self.token = requests.post(f"{self.site}/oauth/token", form, timeout=30).json()["access_token"]
+        # The first lead waits for places and rules to be read.
+        first = {"account": {"name": "First"}, "place": made["places"][0], "product_lines": ["HX"]}
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        requests.post(f"{self.site}/api/v1/leads", json=first, headers=bearer, timeout=60).raise_for_status()
         self.began = time.monotonic()
         self.threads = [threading.Thread(target=self._client, args=(n,), daemon=True) for n in range(CLIENTS)]
         for thread in self.threads:
