@@ -33,7 +33,7 @@ def test_sales_accepts_and_works_a_lead(walk, stage: Stage, width: int) -> None:
     w.press("Accept lead")
     assert f"You accepted {made.number}" in w.flash()
     assert not [secret for secret in hidden if secret not in page.content()], "open after accepting"
-    assert "0660" not in page.content(), "the raw request stays with the vendor"
+    assert "0660 1234567" not in page.content(), "the raw request stays with the vendor"
     w.look("lead-accepted")
     page.get_by_label("Write a note or a question").fill(f"For us alone {width}")
     page.get_by_role("radio", name="Only", exact=False).check()
