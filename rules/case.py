@@ -29,16 +29,24 @@ class Case:
 
     @staticmethod
     def of(rules: RuleSet, snapshot: Snapshot, request: Request, state: State) -> Case:
+        """Of a request, asking each row."""
         asked = Asked(request, snapshot.rates)
-        rows: dict[str, list[Row]] = {}
         holding = [row for row in rules.rules if row.applies(asked)]
+        return Case.holding(rules, asked, state, holding, snapshot.performance)
+
+    @staticmethod
+    def holding(
+        rules: RuleSet, asked: Asked, state: State, holding: list[Row], performance: Performance | None
+    ) -> Case:
+        """Of the rows whose `when` holds, in their order."""
+        rows: dict[str, list[Row]] = {}
         undecided: tuple[str, ...] = ()
         if rules.tables:
             holding, undecided = acting(holding, rules.policies)
         for row in holding:
             rows.setdefault(row.effect, []).append(row)
         in_force = {effect: tuple(found) for effect, found in rows.items()}
-        return Case(rules, asked, state, in_force, snapshot.performance, undecided=undecided)
+        return Case(rules, asked, state, in_force, performance, undecided=undecided)
 
     @property
     def request(self) -> Request:

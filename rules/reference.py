@@ -7,20 +7,18 @@ set of positions. `gates.py` says the same once more, one candidate at a time an
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from .answers import Decision, Handling, Ranked, Shortlist, State
-from .calendars import opens_within
+from .answers import Decision, Shortlist, State
 from .case import Case
-from .gates import covers, narrowed_by
+from .gates import covers
+from .judging import BYTE, Judged, conclude, judge
 from .model import (
-    ALL_GATES,
     ELIGIBLE,
     EXCLUDED,
-    RANKED_MOST,
     Candidate,
     Place,
     Request,
@@ -28,13 +26,11 @@ from .model import (
     Territory,
 )
 from .places import full_subdivision, plain_postal
-from .precedence import Field, settle
 from .ranking import rank
-from .record import first_result_hash, result_hash
+from .record import first_result_hash
 from .ruleset import RuleSet
 
-_BYTE = {gate: index + 1 for index, gate in enumerate(ALL_GATES)}
-_TERRITORY, _CERTIFIED, _AUTHORISED = _BYTE["territory"], _BYTE["certified"], _BYTE["authorised"]
+_TERRITORY, _CERTIFIED, _AUTHORISED = BYTE["territory"], BYTE["certified"], BYTE["authorised"]
 _DAYS_KEPT = (
     4  # certification sets of so many days stay in memory: today's, and a few while a demo or a replay runs
 )
@@ -75,8 +71,8 @@ def areas_at(place: Place) -> set[Area]:
 def _at_rest(candidate: Candidate) -> int:
     """The byte of a candidate that no area covers: the first static gate it fails whatever is asked."""
     if not candidate.active:
-        return _BYTE["active"]
-    return _TERRITORY if candidate.agreement_accepted else _BYTE["agreement"]
+        return BYTE["active"]
+    return _TERRITORY if candidate.agreement_accepted else BYTE["agreement"]
 
 
 Positions = frozenset[int]
@@ -154,121 +150,46 @@ class Reference:
         candidates = self.snapshot.candidates
         return _Shortlist(positions, tuple(candidates[position].id for position in positions), bytes(gates))
 
-    def _judge(self, request: Request, shortlist: _Shortlist, state: State) -> tuple[bytearray, Case, Field]:
-        """The gates that need state, then the rows, then who may have it: one byte per candidate, and the field."""
+    def _judge(self, request: Request, shortlist: _Shortlist, state: State) -> Judged:
         case = Case.of(self.ruleset, self.snapshot, request, state)
+        candidates = [self.snapshot.candidates[position] for position in shortlist.positions]
+        calendars = [self._calendars[position] for position in shortlist.positions]
+        return judge(case, candidates, calendars, self.snapshot.candidates)
+
+    def _gates(self, shortlist: _Shortlist, judged: Judged) -> bytes:
+        """One byte per candidate of the snapshot."""
         gates = bytearray(shortlist.gates)
-        able = self._able(case, shortlist, gates)
-        left = [one for position, one in able if not self._refused(case, position, one, gates)]
-        field = settle(case, self.snapshot.candidates, [one for _, one in able], left)
-        case = replace(case, handling=replace(field.handling, undecided=case.undecided))
-        self._mark(case, gates, able, field)
-        return gates, replace(case, handling=self._handling(case, field)), field
+        for position, gate in zip(shortlist.positions, judged.gates, strict=True):
+            gates[position] = gate
+        return bytes(gates)
 
     def _own(self, request: Request, shortlist: Shortlist) -> _Shortlist:
         return shortlist if isinstance(shortlist, _Shortlist) else self.shortlist(request)
 
     def gates(self, request: Request, shortlist: Shortlist, state: State) -> bytes:
         """The first gate that stops each candidate."""
-        return bytes(self._judge(request, self._own(request, shortlist), state)[0])
+        own = self._own(request, shortlist)
+        return self._gates(own, self._judge(request, own, state))
 
     def decide(self, request: Request, shortlist: Shortlist, state: State) -> Decision:
         """The gates that need state, the rows, who may have it of those who are left, and their ranking."""
-        gates, case, field = self._judge(request, self._own(request, shortlist), state)
-        ranking = rank(case, field.eligible)
-        handling = self._for_first(case, field, ranking.ranked)
-        ranked, counts = ranking.ranked[:RANKED_MOST], self._counts(gates)
-        hashed = result_hash(
-            self.ruleset.hash, self.snapshot.version, counts, ranked, ranking.credits, handling
-        )
-        return Decision(ranked, len(field.eligible), counts, ranking.credits, hashed, handling)
+        own = self._own(request, shortlist)
+        judged = self._judge(request, own, state)
+        return conclude(self.snapshot.version, judged, self._counts(self._gates(own, judged)))
 
     def first_hash(self, request: Request, state: State) -> str:
         """The hash that the first form of stored decisions carries: over everybody's gate and everybody ranked."""
-        gates, case, field = self._judge(request, self.shortlist(request), state)
-        ranking = rank(case, field.eligible)
-        return first_result_hash(ranking.ranked, bytes(gates), self._counts(gates), ranking.credits)
+        own = self.shortlist(request)
+        judged = self._judge(request, own, state)
+        ranking, gates = rank(judged.case, judged.field.eligible), self._gates(own, judged)
+        return first_result_hash(ranking.ranked, gates, self._counts(gates), ranking.credits)
 
-    def _able(self, case: Case, shortlist: _Shortlist, gates: bytearray) -> list[tuple[int, Candidate]]:
-        """Those with free capacity who open in time; the bytes of the others are set."""
-        opens: dict[tuple[int, int], bool] = {}
-        able = []
-        for position in shortlist.positions:
-            candidate = self.snapshot.candidates[position]
-            if case.load(candidate) >= candidate.capacity:
-                gates[position] = _BYTE["capacity"]
-                continue
-            cap = case.offer_to(candidate).cap_minutes
-            key = (self._calendars[position], cap)
-            if key not in opens:
-                opens[key] = opens_within(candidate.calendar, case.request.as_of, cap)
-            if opens[key]:
-                able.append((position, candidate))
-            else:
-                gates[position] = _BYTE["opens"]
-        return able
-
-    def _refused(self, case: Case, position: int, candidate: Candidate, gates: bytearray) -> bool:
-        """Whether an exclude, a require or a cap stops the candidate; its byte is set."""
-        gate = None
-        if case.first("exclude", candidate):
-            gate = "excludes"
-        elif not all(case.meets(row, candidate) for row in case.in_force("require")):
-            gate = "requires"
-        elif any(
-            case.state.taken.get(row.id, {}).get(candidate.id, 0) >= row.terms.most
-            for row in case.in_force("cap")
-            if case.meets(row, candidate)
-        ):
-            gate = "cap"
-        if gate is not None:
-            gates[position] = _BYTE[gate]
-        return gate is not None
-
-    def _mark(
-        self, case: Case, gates: bytearray, able: Sequence[tuple[int, Candidate]], field: Field
-    ) -> None:
-        """The bytes of those from whom a claim, a row or a fallback took it, or to whom a fallback gave it."""
-        if not self.ruleset.narrows:
-            return
-        eligible = {one.id for one in field.eligible}
-        for position, candidate in able:
-            if candidate.id in eligible:
-                gates[position] = ELIGIBLE
-            elif gates[position] == ELIGIBLE:
-                gate = narrowed_by(case, candidate)
-                assert gate is not None, "whoever is not left was stopped by something"
-                gates[position] = _BYTE[gate]
-
-    def _handling(self, case: Case, field: Field) -> Handling:
-        """To how many it is offered at once."""
-        row = next(iter(case.in_force("parallel_offers")), None)
-        if row is None or not field.eligible:
-            return case.handling
-        return replace(case.handling, parallel=min(row.terms.most, len(field.eligible)))
-
-    def _for_first(self, case: Case, field: Field, ranked: tuple[Ranked, ...]) -> Handling:
-        """What depends on who is first: deadline, co-selling rep, and the resellers of a distributor, best first."""
-        handling = case.handling
-        if not ranked:
-            return handling
-        first = next(one for one in field.eligible if one.id == ranked[0].id)
-        deadline, co_sell = case.first("deadline", first), case.first("co_sell", first)
-        if deadline is not None:
-            handling = replace(handling, deadline=deadline.id)
-        if co_sell is not None:
-            handling = replace(handling, co_sell=co_sell.id, rep=co_sell.terms.rep)
-        if handling.via is not None and handling.fallback is None:
-            supplied = [one for one in field.resellers if one.company_id in first.distributor_of]
-            handling = replace(handling, onward=tuple(one.id for one in rank(case, supplied).ranked))
-        return handling
-
-    def _counts(self, gates: bytearray) -> tuple[tuple[str, int], ...]:
+    def _counts(self, gates: bytes) -> tuple[tuple[str, int], ...]:
         """How many are left after each gate, the excluded not counted; row gates only where there are such rows."""
         left = len(gates) - gates.count(EXCLUDED)
         counts = []
         for gate in self._counted:
-            left -= gates.count(_BYTE[gate])
+            left -= gates.count(BYTE[gate])
             counts.append((gate, left))
         return tuple(counts)
 

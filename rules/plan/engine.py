@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..answers import Decision, Shortlist, State
 from ..axes import Asked
 from ..case import Case
+from ..judging import BYTE, Judged, conclude, judge
 from ..model import (
     ELIGIBLE,
     EXCLUDED,
@@ -36,7 +37,7 @@ from .bits import (
     without_slot,
 )
 from .days import Day
-from .facts import BYTE
+from .later import Later
 from .matrix import Line, Matrix
 from .openings import microseconds
 from .prepared import Prepared
@@ -89,7 +90,7 @@ class Plan(Prepared):
 
     def shortlist(self, request: Request) -> Shortlist:
         """Who passes the gates that need no state: active, agreement, territory, certified, authorised."""
-        return self._narrowed(request) if self._exact is None else self._exact.shortlist(request)
+        return self._narrowed(request)
 
     def _narrowed(self, request: Request) -> Narrowed:
         able, counts = self._able, list(self._counts)
@@ -176,9 +177,11 @@ class Plan(Prepared):
 
     def decide(self, request: Request, shortlist: Shortlist, state: State) -> Decision:
         """The gates that need state, the rows, and the ranking of everybody who is left."""
-        if self._exact is not None:
-            return self._exact.decide(request, shortlist, state)
-        narrowed, asked = self._own(request, shortlist), Asked(request, self.snapshot.rates)
+        narrowed = self._own(request, shortlist)
+        if self._later is not None:
+            judged = self._judge_each(self._later, request, narrowed, state)[0]
+            return conclude(self.snapshot.version, judged, self._counts_of(narrowed, judged.gates))
+        asked = Asked(request, self.snapshot.rates)
         few = len(narrowed.slots) <= FEW and not self._asking
         if few:
             later, contenders = self._judge_few(asked, narrowed, state)
@@ -202,6 +205,25 @@ class Plan(Prepared):
         hashed = hash_of(head(ruleset.hash, version, counts, made.terms), made.rows.tobytes(), owed.tobytes())
         credits = dict(zip(made.running.tolist(), made.credits.tolist(), strict=True))
         return Decision(RankedRows(made.rows, made.terms), left[-1], counts, credits, hashed)
+
+    def _judge_each(
+        self, later: Later, request: Request, shortlist: Narrowed, state: State
+    ) -> tuple[Judged, Slots]:
+        """What rows of every effect say of the shortlist, and its slots in id order."""
+        columns = self._columns
+        slots: Slots = shortlist.slots[shortlist.unordered.argsort()]
+        candidates = [columns.candidates[slot] for slot in slots.tolist()]
+        everybody = later.claimants(self.snapshot, request)
+        case = later.case(self.snapshot, request, state)
+        return judge(case, candidates, columns.calendar[slots].tolist(), everybody), slots
+
+    def _counts_of(self, shortlist: Narrowed, gates: bytes) -> tuple[tuple[str, int], ...]:
+        """How many are left after each gate, of which the last ones stopped those with these bytes."""
+        counts, left = list(zip(GATES, shortlist.left, strict=False)), len(gates)
+        for gate in self._counted[len(counts) :]:
+            left -= gates.count(BYTE[gate])
+            counts.append((gate, left))
+        return tuple(counts)
 
     def _judge_few(
         self, asked: Asked, shortlist: Narrowed, state: State
@@ -258,7 +280,7 @@ class Plan(Prepared):
 
     def matrix(self, request: Request, state: State) -> Matrix:
         """Everything that was asked of everybody. ValueError for rules that do more than require, exclude and boost."""
-        if self._exact is not None:
+        if self._later is not None:
             raise ValueError("the matrix knows rows that require, exclude and boost")
         columns, words, asked = self._columns, self._columns.words, Asked(request, self.snapshot.rates)
         day = self._day(request.day)
@@ -329,21 +351,23 @@ class Plan(Prepared):
 
     def gates(self, request: Request, shortlist: Shortlist, state: State) -> bytes:
         """The first gate that stops each candidate, one byte each, by id."""
-        if self._exact is not None:
-            return self._exact.gates(request, shortlist, state)
         narrowed = self._own(request, shortlist)
-        found = self._judge(Asked(request, self.snapshot.rates), narrowed, state)
         stopped = self._columns.rest.copy()
         stopped[flags_of(narrowed.covered)] = BYTE["certified"]
         stopped[flags_of(narrowed.certified)] = BYTE["authorised"]
-        for slots, gate in (
-            (narrowed.slots, "capacity"),
-            (found.free, "opens"),
-            (found.open, "excludes"),
-            (found.kept, "requires"),
-        ):
-            stopped[slots] = BYTE[gate]
-        stopped[found.eligible] = ELIGIBLE
+        if self._later is not None:
+            judged, slots = self._judge_each(self._later, request, narrowed, state)
+            stopped[slots] = np.frombuffer(judged.gates, np.uint8)
+        else:
+            found = self._judge(Asked(request, self.snapshot.rates), narrowed, state)
+            for slots, gate in (
+                (narrowed.slots, "capacity"),
+                (found.free, "opens"),
+                (found.open, "excludes"),
+                (found.kept, "requires"),
+            ):
+                stopped[slots] = BYTE[gate]
+            stopped[found.eligible] = ELIGIBLE
         by_id = stopped[self._slot_of]
         for one in request.excluded:
             position = self.snapshot.position(one)

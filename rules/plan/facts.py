@@ -12,13 +12,13 @@ from threading import Lock
 import numpy as np
 
 from ..calendars import Calendar
-from ..model import ALL_GATES, Candidate
+from ..judging import BYTE
+from ..model import Candidate
 from ..ranking import POINT
 from ..ruleset import RuleSet
 from .bits import words_for
 from .openings import Openings
 
-BYTE = {gate: index + 1 for index, gate in enumerate(ALL_GATES)}
 SPARE = 256  # free slots at least, for changes; then the plan is compiled anew
 
 

@@ -10,13 +10,13 @@ from typing import Self
 
 import numpy as np
 
-from ..model import GATES, Candidate, Snapshot
+from ..model import Candidate, Snapshot
 from ..ranking import POINT
-from ..reference import Reference
 from ..ruleset import RuleSet
 from .bits import Words, count, nothing, of_slots, with_slot, without_slot
 from .days import Day, Standing
 from .facts import Columns
+from .later import Later
 from .territory import Territories
 from .when import WhenIndex
 from .who import Who
@@ -33,10 +33,6 @@ class Prepared:
 
     def __init__(self, ruleset: RuleSet, snapshot: Snapshot) -> None:
         self.ruleset, self.snapshot = ruleset, snapshot
-        # What has no columns yet is decided by the specification itself.
-        self._exact = None if ruleset.plain else Reference(ruleset, snapshot)
-        if self._exact is not None:
-            return
         # Locations of one country lie together, so that a place's bitmaps have few words that are not empty.
         order = sorted(range(len(snapshot.candidates)), key=lambda n: snapshot.candidates[n].country or "")
         candidates = [snapshot.candidates[position] for position in order]
@@ -49,6 +45,7 @@ class Prepared:
             key=lambda row: _ROW_EFFECTS.index(row.effect),
         )
         self._prepare_rows()
+        self._later = None if ruleset.plain else Later(ruleset, candidates)
         self._territories = Territories(candidates, words)
         lines: dict[str, list[int]] = {}
         for slot, candidate in enumerate(candidates):
@@ -86,9 +83,7 @@ class Prepared:
         self._asks = list(zip(self._byte.tolist(), self._bit.tolist(), self._points.tolist(), strict=True))
         self._asking = {n: one.rest for n, one in enumerate(self._who.of_rows) if one.rest}
         self._row_bytes = (len(self._rows) + 7) // 8
-        self._counted = GATES + tuple(
-            gate for gate, effect in (("excludes", "exclude"), ("requires", "require")) if effect in effects
-        )
+        self._counted = self.ruleset.gates_used
 
     def _day(self, day: date) -> Day:
         found = self._days.get(day)
@@ -106,8 +101,6 @@ class Prepared:
         It shares all it can; this plan stays as it is, for the decisions under way. The rule set is the same.
         """
         snapshot = self.snapshot.with_changes(version, changed, removed)
-        if self._exact is not None:
-            return type(self)(self.ruleset, snapshot)
         with self._columns.lock:
             slot = self._columns.take(changed)
             if slot is None:
@@ -115,6 +108,7 @@ class Prepared:
             made = copy(self)
             made.snapshot, made._roomy, made._by_calendar = snapshot, None, None
             made._lines, made._days = dict(self._lines), dict(self._days)
+            made._later = None if self._later is None else self._later.changed(changed)
             for number, candidate in enumerate(changed):
                 made._enter(slot + number, candidate)
             for candidate_id in removed:

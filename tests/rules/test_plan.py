@@ -154,7 +154,7 @@ def same(plan: Plan, reference: Reference, asked: Request, state: State) -> int:
     decided, wanted = plan.decide(asked, ours, state), reference.decide(asked, theirs, state)
     assert tuple(decided.ranked) == wanted.ranked
     assert (decided.eligible, decided.counts) == (wanted.eligible, wanted.counts)
-    assert decided.credits == wanted.credits
+    assert (decided.credits, decided.handling) == (wanted.credits, wanted.handling)
     assert decided.result_hash == wanted.result_hash
     return decided.eligible
 
