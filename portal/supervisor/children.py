@@ -126,9 +126,7 @@ class Supervisor:
         child.started = time.monotonic()
         self._look_for_group()
         try:
-            process = self.launch(
-                child.name, child.module, child.arguments, group=self.group, keep=self.keep
-            )
+            process = self.launch(child.name, child.module, child.arguments, group=self.group, keep=self.keep)
         except OSError as error:  # no memory for another process, say
             self._again(child, f"could not be started: {error}")
             return

@@ -56,11 +56,12 @@ def up() -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = Server(settings.var_dir) if settings.embedded_database else None
-    loaded = False
+    launch: Launch = spawned
 
     def meanwhile() -> None:
-        nonlocal loaded
-        loaded = CAN_FORK and preload()
+        nonlocal launch
+        if CAN_FORK and preload():
+            launch = forked
 
     set_environment(settings)
     try:
@@ -70,7 +71,7 @@ def up() -> None:
             meanwhile()
         prepare(settings)
         watch = server.mend if server is not None else None
-        serve(settings, started, watch, (family.fileno(),), forked if loaded else spawned)
+        serve(settings, started, watch, (family.fileno(),), launch)
     except KeyboardInterrupt:
         pass
     except PostgresError as error:

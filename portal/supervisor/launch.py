@@ -77,6 +77,8 @@ def run_module(module: str, arguments: Sequence[str]) -> None:
     """As `python -m` does."""
     sys.argv[1:] = arguments
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # that it is loaded already
+    # What it starts in turn (the web server its processes) is forked too; from Python 3.14 on it would not be.
+    multiprocessing.set_start_method("fork", force=True)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
@@ -93,10 +95,11 @@ class Forked:
             die_with_parent(signal.SIGTERM)
             if os.getppid() != parent:
                 os._exit(1)
-            for number in (1, 2):
-                os.dup2(write, number)
+            for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, write), (2, write)):
+                os.dup2(source, number)
             close_others(keep)
-            sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115  for life
+            sys.stdin = open(0, closefd=False)  # noqa: SIM115  for life
+            sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
             sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
             own_signals()
             target()
@@ -111,6 +114,8 @@ class Forked:
             os.close(write)
         assert self.process.pid is not None
         self.pid: int = self.process.pid
+        with contextlib.suppress(OSError):  # the copy does it too: whoever is first
+            os.setpgid(self.pid, group)
         self.stdout: IO[bytes] | None = open(read, "rb", buffering=0)  # noqa: SIM115  closed by who reads it
 
     def poll(self) -> int | None:

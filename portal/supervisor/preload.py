@@ -9,20 +9,12 @@ from portal.supervisor.process import collect_seldom
 # Besides the application: what only some children use, or any of them at its first request or item of work. Not
 # portal.events.celery, which makes of a process one that wakes workers.
 MODULES = (
-    "celery.apps.beat",
-    "celery.apps.worker",
-    "celery.bin.celery",
-    "celery.concurrency.thread",
-    "celery.worker.components",
-    "celery.worker.consumer",
-    "granian.cli",
-    "granian.server.mp",
-    "granian.wsgi",
-    "portal.events.files",
-    "portal.events.schedules",
-    "portal.events.sequencer",
-    "portal.events.wakes",
-    "portal.tasks",
+    *("celery.app.amqp", "celery.app.control", "celery.app.log", "celery.apps.beat", "celery.apps.worker"),
+    *("celery.bin.celery", "celery.concurrency.thread", "celery.fixups.django", "celery.worker.autoscale"),
+    *("celery.worker.components", "celery.worker.consumer.delayed_delivery", "celery.worker.strategy"),
+    *("granian.cli", "granian.server.mp", "granian.wsgi"),
+    *("portal.events.files", "portal.events.schedules", "portal.events.sequencer", "portal.events.wakes"),
+    *("portal.supervisor.embedded", "portal.supervisor.sequencer", "portal.tasks"),
 )
 
 
