@@ -79,6 +79,7 @@ def up() -> None:
     finally:
         if server is not None:
             server.release()
+        shutil.rmtree(os.environ[METRICS], ignore_errors=True)
     click.echo("Interline has stopped.")
 
 
@@ -286,10 +287,8 @@ def serve(
     if not family:
         raise click.ClickException("Nothing to start: this copy of Interline has no portal/app.py.")
     os.environ[SUPERVISED] = "1"
-    try:
-        Supervisor(family, tick=greet, watch=watch, keep=keep, launch=launch).run()
-    finally:
-        shutil.rmtree(os.environ[METRICS], ignore_errors=True)
+    metrics_folder(settings)  # without what preparing the database has counted
+    Supervisor(family, tick=greet, watch=watch, keep=keep, launch=launch).run()
 
 
 def answers(settings: Settings) -> bool:

@@ -88,6 +88,7 @@ class Forked:
     def __init__(self, name: str, target: Callable[[], None], group: int, keep: Collection[int]) -> None:
         parent = os.getpid()
         read, write = os.pipe()
+        self.stdout: IO[bytes] | None = open(read, "rb", buffering=0)  # noqa: SIM115  closed by who reads it
 
         def become() -> None:
             os.setpgid(0, group)
@@ -116,7 +117,6 @@ class Forked:
         self.pid: int = self.process.pid
         with contextlib.suppress(OSError):  # the copy does it too: whoever is first
             os.setpgid(self.pid, group)
-        self.stdout: IO[bytes] | None = open(read, "rb", buffering=0)  # noqa: SIM115  closed by who reads it
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
