@@ -6,4 +6,5 @@ from typing import Any
 def includeme(config: Any) -> None:
     """Tokens and the document; the endpoints themselves are declared by the rooms (portal/leads/api.py)."""
     config.include("portal.connections.oauth")
+    config.include("portal.connections.together")
     config.include("portal.connections.openapi")

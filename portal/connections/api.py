@@ -9,13 +9,18 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+from pyramid.httpexceptions import (
+    HTTPBadRequest,
+    HTTPException,
+    HTTPRequestEntityTooLarge,
+    HTTPUnsupportedMediaType,
+)
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid_retry import mark_error_retryable
@@ -24,10 +29,12 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from portal.connections.clients import SCOPES
-from portal.errors import Fault, Invalid, Throttled
+from portal.connections.together import taken_along
+from portal.errors import Fault, Invalid, Refusal, Throttled
 from portal.web.errors import answer as refusal
 from portal.web.errors import forbidden
 from portal.web.limits import too_large_for_system
+from portal.web.observe import ALONG
 
 MAX_BODY_BYTES = 1_048_576
 # Per client; generous, it stops loops rather than meters use.
@@ -57,7 +64,8 @@ class Endpoint:
     """One method of one address. `answers`: status -> (description, model); the usual refusals are added by
     the document, `refusals` are those of this endpoint alone. `query`: the model of the address's parameters.
     `form`: the JSON schema of a multipart form in place of a JSON body. An answer's model `bytes` is a file; to a GET
-    `act` may return such a Response itself."""
+    `act` may return such a Response itself. `act_together`, in place of `act`, takes several calls of one client at once,
+    in the transaction of the one that leads (portal.connections.together)."""
 
     name: str
     method: str
@@ -65,14 +73,25 @@ class Endpoint:
     permission: str
     scope: str
     summary: str
-    act: Callable[[Request, Any], Answer | Response]
     answers: Mapping[int, tuple[str, Any]]
+    act: Callable[[Request, Any], Answer | Response] | None = None
+    act_together: Callable[[Request, Sequence["Call"]], list[Answer]] | None = None
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     form: Mapping[str, Any] | None = None
     description: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A request whose body has been read: `data` is the endpoint's model, `key` its Idempotency-Key."""
+
+    request: Request
+    data: Any
+    key: str | None
+    hashed: bytes = b""
 
 
 def endpoints(config: Configurator) -> list[Endpoint]:
@@ -138,23 +157,52 @@ def _refuse_scope(known: list[Endpoint], path: str) -> Callable[[Any, Request], 
 def _view(endpoint: Endpoint) -> Callable[[Request], Response]:
     def view(request: Request) -> Response:
         METER.take(request, request.ctx.client_id)
-        data = read_body(request, endpoint.body) if endpoint.body is not None else None
         if endpoint.method == "GET":
-            data = read_query(request, endpoint.query or NoQuery)
-            found = endpoint.act(request, data)
+            found = endpoint.act(request, read_query(request, endpoint.query or NoQuery))
             return _conditional(found) if isinstance(found, Answer) else found
-        if endpoint.form is not None and request.content_type != "multipart/form-data":
-            raise HTTPUnsupportedMediaType("Send a form with Content-Type: multipart/form-data.")
+        call = read_call(request, endpoint)
+        along = {
+            one: read for one in taken_along(request) if (read := _read_along(call, endpoint, one.request))
+        }
         try:
-            return _once(request, endpoint, data)
+            response, *others = _once(request, endpoint, [call, *along.values()])
         except IntegrityError as error:
             # The twin of this request was faster: once more, and its answer is found.
             if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
                 mark_error_retryable(error)
             raise
+        for one, answered in zip(along, others, strict=True):
+            one.response = answered
+        return response
 
     view.__name__ = endpoint.name
     return view
+
+
+def read_call(request: Request, endpoint: Endpoint) -> Call:
+    """What the request asks for; raises the refusal of what it cannot ask."""
+    data = read_body(request, endpoint.body) if endpoint.body is not None else None
+    if endpoint.form is not None and request.content_type != "multipart/form-data":
+        raise HTTPUnsupportedMediaType("Send a form with Content-Type: multipart/form-data.")
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return Call(request, data, None)
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        cure = "Send 1 to 200 visible ASCII characters, for example a UUID."
+        raise Invalid(Fault("Idempotency-Key", None, cure, "key"))
+    return Call(request, data, key, _fingerprint(request, endpoint))
+
+
+def _read_along(first: Call, endpoint: Endpoint, request: Request) -> Call | None:
+    """The same of a request that `first` takes along; None for one that is refused, which it is told alone."""
+    try:
+        METER.take(request, first.request.ctx.client_id)
+        call = read_call(request, endpoint)
+    except (HTTPException, Refusal):
+        return None
+    request.matched_route = first.request.matched_route  # for log and figures
+    request.environ[ALONG] = first.request.ctx
+    return call
 
 
 def _conditional(answer: Answer) -> Response:
@@ -224,8 +272,8 @@ def fault(problem: Any) -> Fault:
 # -- once --------------------------------------------------------------------------------------------------------
 
 FIND = text("""
-    select request_hash, status, answer from idempotent_answers
-    where company_id = :company and client_id = :client and route = :route and key = :key
+    select key, request_hash, status, answer from idempotent_answers
+    where company_id = :company and client_id = :client and route = :route and key = any(:keys)
 """)
 KEEP = text("""
     insert into idempotent_answers
@@ -235,42 +283,44 @@ KEEP = text("""
 """)
 
 
-def _once(request: Request, endpoint: Endpoint, data: Any) -> Response:
-    """Act, or with a known Idempotency-Key answer as before. Effect and answer stand in one transaction; the row
-    comes last, so that a twin waits for as short a time as possible."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return _respond(_answer(endpoint, request, data))
-    if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Invalid(
-            Fault(
-                "Idempotency-Key", None, "Send 1 to 200 visible ASCII characters, for example a UUID.", "key"
-            )
-        )
+def _once(request: Request, endpoint: Endpoint, calls: Sequence[Call]) -> list[Response | None]:
+    """Act, or with a known Idempotency-Key answer as before. Effects and answers stand in one transaction; the rows
+    come last, so that a twin waits for as short a time as possible. None: a call after the first that is to come again
+    alone."""
     ctx = request.ctx
-    hashed = _fingerprint(request, endpoint)
-    where = {"company": ctx.company_id, "client": ctx.client_id, "route": endpoint.name, "key": key}
-    found = request.db.execute(FIND, where).first()
-    if found is not None:
-        return _replay(found, hashed)
-    answer = _answer(endpoint, request, data)
-    row = {
-        **where,
-        "realm": ctx.realm_id,
-        "hash": hashed,
-        "status": answer.status,
-        "body": answer.body.decode(),
-        "headers": json.dumps(dict(answer.headers)),
-        "now": ctx.now,
-    }
-    request.db.execute(KEEP, row)
-    return _respond(answer)
+    where = {"company": ctx.company_id, "client": ctx.client_id, "route": endpoint.name}
+    keys = [call.key for call in calls if call.key is not None]
+    known = {row.key: row for row in request.db.execute(FIND, {**where, "keys": keys})} if keys else {}
+    responses: dict[Call, Response] = {}
+    fresh: dict[str | Call, Call] = {}
+    for call in calls:
+        if call.key in known:
+            found = known[call.key]
+            if bytes(found.request_hash) == call.hashed:
+                responses[call] = _replay(found)
+            elif call is calls[0]:
+                raise Invalid(Fault("Idempotency-Key", None, USED, "idempotency_key_reused"))
+        else:
+            fresh.setdefault(call.key or call, call)
+    answers = _answers(request, endpoint, list(fresh.values()))
+    kept = []
+    for call, answer in zip(fresh.values(), answers, strict=True):
+        responses[call] = _respond(answer)
+        if call.key is not None:
+            row = {"key": call.key, "realm": ctx.realm_id, "hash": call.hashed, "status": answer.status}
+            row |= {"body": answer.body.decode(), "headers": json.dumps(dict(answer.headers)), "now": ctx.now}
+            kept.append(where | row)
+    if kept:
+        request.db.execute(KEEP, kept)
+    return [responses.get(call) for call in calls]
 
 
-def _answer(endpoint: Endpoint, request: Request, data: Any) -> Answer:
-    found = endpoint.act(request, data)
-    assert isinstance(found, Answer), "only a GET sends a file"
-    return found
+def _answers(request: Request, endpoint: Endpoint, calls: Sequence[Call]) -> list[Answer]:
+    if endpoint.act_together is not None:
+        return endpoint.act_together(request, calls) if calls else []
+    found = [endpoint.act(call.request, call.data) for call in calls]
+    assert all(isinstance(one, Answer) for one in found), "only a GET sends a file"
+    return found  # type: ignore[return-value]
 
 
 def _fingerprint(request: Request, endpoint: Endpoint) -> bytes:
@@ -288,16 +338,10 @@ def _fingerprint(request: Request, endpoint: Endpoint) -> bytes:
     return hashed.digest()
 
 
-def _replay(found: Any, hashed: bytes) -> Response:
-    if bytes(found.request_hash) != hashed:
-        raise Invalid(
-            Fault(
-                "Idempotency-Key",
-                None,
-                "This key was used with another request. Use a new key for a new request.",
-                "idempotency_key_reused",
-            )
-        )
+USED = "This key was used with another request. Use a new key for a new request."
+
+
+def _replay(found: Any) -> Response:
     answer = Answer(found.status, found.answer["body"].encode(), found.answer["headers"])
     response = _respond(answer)
     response.headers["Idempotent-Replayed"] = "true"

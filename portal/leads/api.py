@@ -1,5 +1,6 @@
 """Leads for systems: POST /api/v1/leads and GET /api/v1/leads/{number}."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyramid.config import Configurator
@@ -7,12 +8,12 @@ from pyramid.request import Request
 from sqlalchemy import text
 from sqlalchemy.engine import Row
 
-from portal.connections.api import Answer, Endpoint, add_endpoint
+from portal.connections.api import Answer, Call, Endpoint, add_endpoint
 from portal.db import PortalSession
 from portal.errors import NotFound
 from portal.gateways import geocoder
 from portal.imports.reader import located
-from portal.leads.actions import receive
+from portal.leads.intake import Received, receive_all
 from portal.leads.schemas import (
     AccountOut,
     ContactOut,
@@ -28,13 +29,19 @@ from portal.leads.schemas import (
 MAX_NUMBER = 20
 
 
-def create(request: Request, data: LeadIn) -> Answer:
-    """Take a lead in and route it."""
+def create(request: Request, calls: Sequence[Call]) -> list[Answer]:
+    """Take leads in as if one after the other."""
     if not request.ctx.is_vendor:
         raise NotFound()
-    record = to_record(data)
-    record["place"] |= located(geocoder(), record["place"])
-    received = receive(request.db, record, raw=request.text)
+    records = []
+    for call in calls:
+        record = to_record(call.data)
+        record["place"] |= located(geocoder(), record["place"])
+        records.append({**record, "raw": call.request.text})
+    return [_receipt(request, received) for received in receive_all(request.db, records)]
+
+
+def _receipt(request: Request, received: Received) -> Answer:
     url = f"{request.registry.portal.site_url}/api/v1/leads/{received.number}"
     receipt = LeadReceipt(id=str(received.lead_id), number=received.number, outcome=received.outcome, url=url)
     status = 201 if received.outcome in ("new", "suspected_duplicate") else 200
@@ -125,7 +132,7 @@ def includeme(config: Configurator) -> None:
             summary="Send a lead",
             description="It is stored, compared with what is known and routed in one step. The same `external_key`"
             " again changes the lead instead of making another.",
-            act=create,
+            act_together=create,
             body=LeadIn,
             answers={
                 201: ("A new lead, or one that may repeat another", LeadReceipt),

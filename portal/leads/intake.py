@@ -47,19 +47,17 @@ class Received:
     outcome: Outcome
 
 
-def receive(
-    session: PortalSession, given: LeadRecord, *, routed: bool = True, raw: str | None = None
-) -> Received:
+def receive(session: PortalSession, given: LeadRecord, *, routed: bool = True) -> Received:
     """Take in one request in this transaction; a new one is routed at once unless `routed` is False.
 
-    `given` has the keys of LeadRecord; `raw` is the request as it came (kept 30 days, linked to its contact).
+    `given` has the keys of LeadRecord, and may have `raw`: the request as it came (kept 30 days, linked to its contact).
     Runs as the vendor, its system, or `system`.
     """
-    return receive_all(session, [given], routed=routed, raw=raw)[0]
+    return receive_all(session, [given], routed=routed)[0]
 
 
 def receive_all(
-    session: PortalSession, records: Sequence[LeadRecord], *, routed: bool = True, raw: str | None = None
+    session: PortalSession, records: Sequence[LeadRecord], *, routed: bool = True
 ) -> list[Received]:
     """Take in requests as if one after the other; those that have nothing in common are read and written together."""
     vendor = vendor_id(session)
@@ -87,7 +85,7 @@ def receive_all(
                 if received[n].outcome == "changed":
                     outlook = None  # it may have been routed, and the next are to see the place it took
         new = [(asked[n], found[n]) for n in fresh]
-        received |= zip(fresh, _write(session, vendor, new, routed, raw, outlook), strict=True)
+        received |= zip(fresh, _write(session, vendor, new, routed, outlook), strict=True)
         outlook = None  # the next wave is decided on what this one has changed
     return [received[n] for n in asked]
 
@@ -220,7 +218,6 @@ def _write(
     vendor: int,
     new: Sequence[tuple[_Asked, Row[Any]]],
     routed: bool,
-    raw: str | None,
     outlook: Outlook | None,
 ) -> list[Received]:
     """Leads that were not there: rows made and routed in memory, then written, and the places taken.
@@ -229,7 +226,7 @@ def _write(
     """
     for _ in range(MAX_ROUNDS):
         with gathering(session, *WRITTEN_TOGETHER) as rows:
-            received, made = _new_leads(session, vendor, new, routed, raw, outlook)
+            received, made = _new_leads(session, vendor, new, routed, outlook)
             if made is not None and made.reservation is not None:
                 rows.last(partial(made.reservation.take, session))
         if rows.written:
@@ -246,7 +243,6 @@ def _new_leads(
     vendor: int,
     new: Sequence[tuple[_Asked, Row[Any]]],
     routed: bool,
-    raw: str | None,
     outlook: Outlook | None,
 ) -> tuple[list[Received], Proposal | None]:
     received, leads, waiting = [], [], []
@@ -256,7 +252,7 @@ def _new_leads(
         lead = {**one.lead, "number": found.number, "suspected_duplicate_of": found.twin}
         lead |= {"account_id": account_id, "contact_id": contact_id}
         leads.append(lead)
-        _keep_raw(session, vendor, one.given, raw, lead["id"], contact_id)
+        _keep_raw(session, vendor, one.given, lead["id"], contact_id)
         subject, data = ("lead", lead["id"]), {"source": lead["source"]}
         told.append(event_row(session, "lead.received", subject, [vendor], data, company_id=vendor))
         if found.twin is not None:
@@ -339,15 +335,10 @@ def _title(row: Mapping[str, Any]) -> str:
 
 
 def _keep_raw(
-    session: PortalSession,
-    vendor: int,
-    given: LeadRecord,
-    raw: str | None,
-    lead_id: int,
-    contact_id: int | None,
+    session: PortalSession, vendor: int, given: LeadRecord, lead_id: int, contact_id: int | None
 ) -> None:
     """The words as they came, for the vendor alone, for 30 days."""
-    body = raw if raw is not None else given.get("message")
+    body = given.get("raw", given.get("message"))
     if not body:
         return
     ctx = session.context

@@ -15,6 +15,8 @@ from portal.supervisor.senders import Crowded, Senders
 
 WARM_AFTER_S = 5.0
 IN_MEMORY = 1_048_576
+TURNS = "interline.turns"
+"""In the environ: the semaphore of which a request at work holds one; it may give it back while it waits."""
 PIECES = (64, 4096)
 """Bytes asked for at a time, first and at most: the server hands out whole pieces only, and time is looked at between."""
 BODY_S = 60.0
@@ -55,6 +57,7 @@ class Gate:
             except Crowded:
                 start_response("503 Service Unavailable", [*PLAIN, ("Retry-After", AGAIN_S)])
                 return [CROWDED]
+        environ[TURNS] = self.turns
         with self.turns:
             answer: Iterable[bytes] = self.application(environ, start_response)
             return answer
