@@ -19,7 +19,14 @@ COOKIE_SESSION_S = 13 * 3600
 
 
 def main(settings: Settings | None = None) -> Router:
-    """Build the application; refuses to serve as a login that row-level security does not bind."""
+    """The application, ready to serve; refuses to as a login that row-level security does not bind."""
+    router = build(settings)
+    refuse_strong_login(router.registry.app_engine)
+    return router
+
+
+def build(settings: Settings | None = None) -> Router:
+    """Put the application together; opens no connection and starts no thread, so that processes may be forked with it."""
     chosen = settings or load()
     logs.configure(chosen.log_level, chosen.log_format)
     config = Configurator(
@@ -32,7 +39,6 @@ def main(settings: Settings | None = None) -> Router:
     )
     config.registry.portal = chosen
     config.registry.app_engine = make_engine(app_url(chosen), pool_size=chosen.web_threads)
-    refuse_strong_login(config.registry.app_engine)
 
     config.include("portal.web.limits")  # outermost: large bodies refused; each attempt is a new request
     config.include("pyramid_tm")  # then one transaction per attempt

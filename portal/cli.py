@@ -6,6 +6,8 @@ import errno
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -77,15 +79,17 @@ def interline(ctx: click.Context) -> None:
         ctx.with_resource(running(load()))
 
 
-def main() -> None:
-    """Entry point: errors that name their cure are shown as one line, not as a traceback."""
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Errors that name their cure are shown as one line, not as a traceback, and end the process."""
     from portal.settings import SettingsError
     from portal.supervisor.postgres import PostgresError
-    from portal.supervisor.process import collect_seldom
 
-    collect_seldom()
     try:
-        interline()
+        yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except (SettingsError, PostgresError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
@@ -98,6 +102,15 @@ def main() -> None:
             err=True,
         )
         sys.exit(2)
+
+
+def main() -> None:
+    """Entry point."""
+    from portal.supervisor.process import collect_seldom
+
+    collect_seldom()
+    with errors_told():
+        interline()
 
 
 if __name__ == "__main__":

@@ -6,15 +6,14 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TextIO
 
-from portal.supervisor.process import preexec
+from portal.supervisor.launch import Launch, Process, spawned
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = (
@@ -30,12 +29,14 @@ LINE_MAX = 64 * 1024
 
 @dataclass
 class Child:
-    """One supervised process: how to start it, and where it stands. `later`: once `tick` is true, or after LATER_S."""
+    """One supervised process: the module it runs and its arguments, and where it stands. `later`: once `tick` is true,
+    or after LATER_S."""
 
     name: str
-    command: Sequence[str]
+    module: str
+    arguments: Sequence[str] = ()
     later: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     pause: float = FIRST_PAUSE_S
     again_at: float = 0.0
@@ -46,20 +47,21 @@ class Child:
 class Supervisor:
     """Runs children until SIGINT or SIGTERM; `tick` is called about ten times a second until it returns true.
 
-    `watch` is called about every WATCH_S for as long as it runs; children inherit the file descriptors `keep`.
+    `watch` is called about every WATCH_S for as long as it runs; children inherit our environment and the file
+    descriptors `keep`.
     """
 
     def __init__(
         self,
         children: Sequence[Child],
-        environment: Mapping[str, str],
         out: TextIO = sys.stdout,
         tick: Callable[[], bool] | None = None,
         watch: Callable[[], None] | None = None,
         keep: Sequence[int] = (),
+        launch: Launch = spawned,
     ) -> None:
         self.children = list(children)
-        self.environment = dict(environment)
+        self.launch = launch
         self.out = out
         self.tick = tick
         self.watch = watch
@@ -121,28 +123,27 @@ class Supervisor:
         self.stopping = True
 
     def _start(self, child: Child) -> None:
-        arguments = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.STDOUT,
-            "env": self.environment,
-            "pass_fds": self.keep,
-            "preexec_fn": preexec(signal.SIGTERM, os.getpid()),
-        }
+        child.started = time.monotonic()
+        self._look_for_group()
         try:
-            child.process = subprocess.Popen(child.command, process_group=self.group, **arguments)  # type: ignore[call-overload]
-        except PermissionError:
-            # Everybody in the group has died, so the group is gone: this child founds the next one.
-            child.process = subprocess.Popen(child.command, process_group=0, **arguments)  # type: ignore[call-overload]
-            self.group = 0
-        process = child.process
-        assert process is not None
+            process = self.launch(child.name, child.module, child.arguments, group=self.group, keep=self.keep)
+        except OSError as error:  # no memory for another process, say
+            self._again(child, f"could not be started: {error}")
+            return
         assert process.stdout is not None
+        child.process = process
         if self.group == 0:
             self.group = process.pid
-        child.started = time.monotonic()
         os.set_blocking(process.stdout.fileno(), False)
         self.selector.register(process.stdout, selectors.EVENT_READ, child)
+
+    def _look_for_group(self) -> None:
+        """When everybody in the group has died the group is gone: the next child founds another."""
+        if self.group:
+            try:
+                os.killpg(self.group, 0)
+            except (ProcessLookupError, PermissionError):
+                self.group = 0
 
     def _wait(self) -> None:
         due = [c.again_at - time.monotonic() for c in self.children if c.process is None]
@@ -187,12 +188,16 @@ class Supervisor:
                     self._start(child)
             elif (code := child.process.poll()) is not None:
                 self._bury(child)
-                if now - child.started > STEADY_S:
-                    child.pause = FIRST_PAUSE_S
-                child.again_at = now + child.pause
-                how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-                self.say(child.name, f"{how}; starting it again in {child.pause:g} s")
-                child.pause = min(child.pause * 2, LONGEST_PAUSE_S)
+                self._again(child, f"killed by signal {-code}" if code < 0 else f"ended with code {code}")
+
+    def _again(self, child: Child, how: str) -> None:
+        """Start it again after a pause, which grows as long as it does not stay."""
+        now = time.monotonic()
+        if now - child.started > STEADY_S:
+            child.pause = FIRST_PAUSE_S
+        child.again_at = now + child.pause
+        self.say(child.name, f"{how}; starting it again in {child.pause:g} s")
+        child.pause = min(child.pause * 2, LONGEST_PAUSE_S)
 
     def _bury(self, child: Child) -> None:
         process = child.process
@@ -205,7 +210,7 @@ class Supervisor:
         child.process = None
 
     @staticmethod
-    def _more(process: subprocess.Popen[bytes]) -> bool:
+    def _more(process: Process) -> bool:
         with selectors.DefaultSelector() as one:
             assert process.stdout is not None
             one.register(process.stdout, selectors.EVENT_READ)

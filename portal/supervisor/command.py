@@ -15,19 +15,24 @@ import shutil
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 import click
 
+from portal.cli import errors_told
 from portal.settings import HOME, Settings, SettingsError, load
 from portal.supervisor import senders
 from portal.supervisor.children import Child, Supervisor
+from portal.supervisor.launch import CAN_FORK, Launch, apart, forked, spawned
 from portal.supervisor.postgres import PostgresError, Server, private_folder, short_name
+from portal.supervisor.preload import preload
 
 # Said on every start and of no use to who reads it: Pyramid's own import, and Celery run as root (in a container).
-QUIET = "ignore:pkg_resources is deprecated:UserWarning,ignore::UserWarning:celery.platforms"
+# Message and module.
+QUIET = (("pkg_resources is deprecated", ""), ("", "celery.platforms"))
 # All headers of a request must have come within this time, and fit into this.
 HEAD_MS, HEAD_BYTES = 10_000, 65_536
 # Set in every child, which then neither starts a database of its own nor migrates.
@@ -51,11 +56,22 @@ def up() -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = Server(settings.var_dir) if settings.embedded_database else None
+    launch: Launch = spawned
+
+    def meanwhile() -> None:
+        nonlocal launch
+        if CAN_FORK and preload():
+            launch = forked
+
+    set_environment(settings)
     try:
         if server is not None:
-            server.start()
+            server.start(meanwhile)
+        else:
+            meanwhile()
         prepare(settings)
-        serve(settings, started, server.mend if server is not None else None, (family.fileno(),))
+        watch = server.mend if server is not None else None
+        serve(settings, started, watch, (family.fileno(),), launch)
     except KeyboardInterrupt:
         pass
     except PostgresError as error:
@@ -63,6 +79,7 @@ def up() -> None:
     finally:
         if server is not None:
             server.release()
+        shutil.rmtree(os.environ[METRICS], ignore_errors=True)
     click.echo("Interline has stopped.")
 
 
@@ -118,12 +135,25 @@ def _free(lock: Callable[[IO[str], int], None], file: IO[str]) -> bool:
 def prepare(settings: Settings) -> None:
     """Logins, schema and, where wanted, the demo company."""
     if not at_head(settings):
-        bootstrap = importlib.import_module("portal.bootstrap")
-        bootstrap.bootstrap(settings)
+        _apart(lambda: importlib.import_module("portal.bootstrap").bootstrap(settings))
         remember_head(settings)
     if settings.demo_on and exists("portal.demo.command") and _is_empty(settings):
         click.echo("The database is empty: making the demo company (once).")
-        importlib.import_module("portal.demo.command").fill(settings)
+        _apart(lambda: importlib.import_module("portal.demo.command").fill(settings))
+
+
+def _apart(work: Callable[[], None]) -> None:
+    """What uses connections and threads is done apart from the process that children are forked from."""
+    if not CAN_FORK:
+        work()
+        return
+
+    def told() -> None:
+        with errors_told():
+            work()
+
+    if code := apart(told):
+        sys.exit(code)
 
 
 def _migrations() -> str:
@@ -179,38 +209,29 @@ def exists(module: str) -> bool:
 
 def children(settings: Settings) -> list[Child]:
     """The processes of one machine, in the order they start."""
-    python = sys.executable
-    celery = [python, "-m", "celery", "-q", "-A", "portal.events.celery:celery"]
+    celery = ["-q", "-A", "portal.events.celery:celery"]
     # At info Celery tells of every wake; what work was done stands in the log of events.
     level = "debug" if settings.log_level == "debug" else "warning"
     web = [
-        *(python, "-m", "granian", "--interface", "wsgi", "--factory", "portal.supervisor.web:application"),
+        *("--interface", "wsgi", "--factory", "portal.supervisor.web:application"),
         *("--host", settings.bind, "--port", str(settings.port), "--http", "1", "--no-ws"),
         *("--workers", str(settings.web_processes), "--blocking-threads", str(senders.THREADS)),
         *("--http1-header-read-timeout", str(HEAD_MS), "--http1-buffer-size", str(HEAD_BYTES)),
-        *(
-            "--respawn-failed-workers",
-            "--workers-kill-timeout",
-            "5",
-            "--backlog",
-            "1024",
-            "--log-level",
-            "warning",
-        ),
+        *("--respawn-failed-workers", "--workers-kill-timeout", "5"),
+        *("--backlog", "1024", "--log-level", "warning"),
     ]
     worker = [
         *(*celery, "worker", "-P", "threads", "-c", str(settings.worker_threads), "-l", level),
         *("--without-mingle", "--without-gossip", "-n", "worker@%h"),
     ]
     beat = [*celery, "beat", "-S", "portal.events.beat:Scheduler", "-l", level, "--pidfile="]
-    sequencer = [python, "-m", "portal.cli", "sequencer"]
     wanted = [
-        ("web", web, "portal.app"),
-        ("worker", worker, "portal.events.celery"),
-        ("beat", beat, "portal.events.beat"),
-        ("sequencer", sequencer, "portal.events.sequencer"),
+        (Child("web", "granian", web), "portal.app"),
+        (Child("worker", "celery", worker, later=True), "portal.events.celery"),
+        (Child("beat", "celery", beat, later=True), "portal.events.beat"),
+        (Child("sequencer", "portal.cli", ["sequencer"], later=True), "portal.events.sequencer"),
     ]
-    return [Child(name, command, later=name != "web") for name, command, module in wanted if exists(module)]
+    return [child for child, module in wanted if exists(module)]
 
 
 def metrics_folder(settings: Settings) -> Path:
@@ -229,20 +250,26 @@ def metrics_folder(settings: Settings) -> Path:
     return wanted[-1]
 
 
-def child_environment(settings: Settings) -> dict[str, str]:
-    """The environment of every child: ours, unbuffered, marked as supervised."""
-    return {
-        **os.environ,
-        SUPERVISED: "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET),
+def set_environment(settings: Settings) -> None:
+    """What children find in their environment, and what is loaded for them reads there; to be called before that."""
+    os.environ |= {
         "VAR_DIR": str(settings.var_dir),
         METRICS: str(metrics_folder(settings)),
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS")
+        or ",".join(f"ignore:{message}:UserWarning:{module}" for message, module in QUIET),
+        # The library of numpy starts a thread for each core otherwise: children could not be forked any more.
+        "OPENBLAS_NUM_THREADS": "1",
     }
+    for message, module in QUIET:
+        warnings.filterwarnings("ignore", message, UserWarning, module)
 
 
 def serve(
-    settings: Settings, started: float, watch: Callable[[], None] | None = None, keep: Sequence[int] = ()
+    settings: Settings,
+    started: float,
+    watch: Callable[[], None] | None = None,
+    keep: Sequence[int] = (),
+    launch: Launch = spawned,
 ) -> None:
     """Run the children; greet once the first page is served. `watch` looks after the database meanwhile; `keep` are
     file descriptors that children inherit."""
@@ -259,11 +286,9 @@ def serve(
     family = children(settings)
     if not family:
         raise click.ClickException("Nothing to start: this copy of Interline has no portal/app.py.")
-    environment = child_environment(settings)
-    try:
-        Supervisor(family, environment, tick=greet, watch=watch, keep=keep).run()
-    finally:
-        shutil.rmtree(environment[METRICS], ignore_errors=True)
+    os.environ[SUPERVISED] = "1"
+    metrics_folder(settings)  # without what preparing the database has counted
+    Supervisor(family, tick=greet, watch=watch, keep=keep, launch=launch).run()
 
 
 def answers(settings: Settings) -> bool:

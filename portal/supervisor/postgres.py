@@ -17,7 +17,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -238,8 +238,9 @@ class Server:
     def log(self) -> Path:
         return self.var / "log" / "postgresql.log"
 
-    def start(self) -> Path:
-        """Make the folder if new, start the server if it does not run, and return its socket folder."""
+    def start(self, meanwhile: Callable[[], None] = lambda: None) -> Path:
+        """Make the folder if new, start the server if it does not run, and return its socket folder. `meanwhile` is done
+        while the server starts."""
         self.var.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
         owner = find_owner(self.var)
@@ -251,6 +252,7 @@ class Server:
             fcntl.flock(self._users, fcntl.LOCK_SH)
             if not self._kept():
                 self._keep(data, socket, owner)
+            meanwhile()
             self._await(data, socket)
         return socket
 

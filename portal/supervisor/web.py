@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from portal.supervisor.process import collect_seldom, die_with_parent
@@ -85,20 +86,30 @@ class Gate:
         environ["wsgi.input"] = body
 
 
+@lru_cache(maxsize=1)
+def built() -> Any:
+    """The application, put together once: before web processes are forked, or in each that is spawned."""
+    from portal.app import build
+
+    return build()
+
+
 def application() -> Any:
     """Factory for granian. A worker whose server was killed -9 must not keep the port."""
     die_with_parent(signal.SIGKILL)
-    from portal.app import main
+    from portal.app import refuse_strong_login
     from portal.gateways import geocoder
     from portal.settings import load
     from portal.web.limits import most_for
 
-    # The tables of places take a second to load; the first lead by API should not pay for them, nor the first page.
+    router = built()
+    refuse_strong_login(router.registry.app_engine)
+    # The tables of places take a moment to load; the first lead by API should not pay for them, nor the first page.
     warmer = threading.Timer(WARM_AFTER_S, geocoder().warm)
     warmer.daemon = True
     warmer.start()
     senders = Senders()
     senders.watch()
-    gate = Gate(main(), load().web_threads, most_for, senders)
+    gate = Gate(router, load().web_threads, most_for, senders)
     collect_seldom()
     return gate

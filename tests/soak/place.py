@@ -161,20 +161,12 @@ class Place:
         if self.boss is not None and self.boss.poll() is None:
             found["supervisor"] = [self.boss.pid]
             for pid in children(self.boss.pid):
-                line = command_line(pid)
-                if "keeper.py" in line:
+                if "keeper.py" in command_line(pid):
                     found.setdefault("keeper", []).append(pid)
-                elif "granian" in line:
-                    found.setdefault("web", []).append(pid)
-                    found.setdefault("web process", []).extend(
-                        p for p in children(pid) if "resource_tracker" not in command_line(p)
-                    )
-                elif " beat " in line:
-                    found.setdefault("beat", []).append(pid)
-                elif " worker " in line:
-                    found.setdefault("worker", []).append(pid)
-                elif line.endswith("sequencer"):
-                    found.setdefault("sequencer", []).append(pid)
+                elif (role := name(pid)) in ("web", "worker", "beat", "sequencer"):
+                    found.setdefault(role, []).append(pid)
+            for pid in found.get("web", ()):
+                found.setdefault("web process", []).extend(children(pid))
         return {role: pids for role, pids in found.items() if pids}
 
     def kill(self, role: str, chance: random.Random, number: int = signal.SIGKILL) -> int | None:
@@ -189,14 +181,13 @@ class Place:
         return None
 
     def left_over(self) -> list[str]:
-        """Processes that name this installation's folder or port and should not live any more."""
-        marks = (str(self.var), f"--port {self.port} ")
+        """Processes that name this installation's folder, or hold the lock of its family, and should not live any more."""
         found = []
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                line = command_line(int(entry.name))
-                if any(mark in line for mark in marks):
-                    found.append(f"{entry.name} {line[:120]}")
+            if entry.name.isdigit() and (pid := int(entry.name)) != os.getpid():
+                line = command_line(pid)
+                if str(self.var) in line or str(self.var / "up.lock") in open_files(pid):
+                    found.append(f"{pid} {name(pid)} {line[:120]}")
         return found
 
 
@@ -213,6 +204,23 @@ def command_line(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     return ""
+
+
+def name(pid: int) -> str:
+    """What a living process calls itself, else ''."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def open_files(pid: int) -> set[str]:
+    """The files a living process has open."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(entry))
+    return found
 
 
 def free_port() -> int:
