@@ -118,11 +118,12 @@ def _free(lock: Callable[[IO[str], int], None], file: IO[str]) -> bool:
 def prepare(settings: Settings) -> None:
     """Logins, schema and, where wanted, the demo company."""
     if not at_head(settings):
+        click.echo("Bringing the database's logins and tables up to date.")
         bootstrap = importlib.import_module("portal.bootstrap")
         bootstrap.bootstrap(settings)
         remember_head(settings)
     if settings.demo_on and exists("portal.demo.command") and _is_empty(settings):
-        click.echo("The database is empty: making the demo company (once).")
+        click.echo("The database is empty: making the demo company (once, about a minute).")
         importlib.import_module("portal.demo.command").fill(settings)
 
 
@@ -197,6 +198,7 @@ def children(settings: Settings) -> list[Child]:
             "--log-level",
             "warning",
         ),
+        *("--log-config", str(Path(__file__).with_name("granian.json"))),
     ]
     worker = [
         *(*celery, "worker", "-P", "threads", "-c", str(settings.worker_threads), "-l", level),
