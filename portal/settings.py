@@ -297,6 +297,11 @@ class Settings(BaseSettings):
         return self.public_url or f"http://localhost:{self.port}"
 
     @property
+    def over_https(self) -> bool:
+        """Whether people reach the site by https, whatever the proxy in front of it speaks to the web processes."""
+        return self.site_url.startswith("https")
+
+    @property
     def is_local(self) -> bool:
         """True when people reach this installation from this machine only."""
         host = urlsplit(self.site_url).hostname or ""
