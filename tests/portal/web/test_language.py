@@ -20,6 +20,7 @@ from portal.events import work
 from portal.gateways import Message
 from portal.leads import actions as offer_actions
 from portal.leads import mails as offer_mails
+from portal.partners.wording import hours_words
 from portal.security.mails import LETTERS, compose
 from portal.settings import Settings
 from portal.web.formatting import Formatter
@@ -149,6 +150,13 @@ def test_amounts_are_read_as_the_reader_writes_them(language: str, written: str,
         config.add_translation_dirs("portal:locale")
         value, problem = money(written)
     assert value == read and bool(problem) == (read is None)
+
+
+def test_working_hours_name_the_days_in_the_readers_language() -> None:
+    weekly = [[[540, 1020]]] * 5 + [[], []]
+    with testing.testConfig(request=testing.DummyRequest(locale_name="de")) as config:
+        config.add_translation_dirs("portal:locale")
+        assert hours_words({"weekly": weekly}).startswith("Mo bis Fr 09:00")
 
 
 def test_mails_have_the_languages_of_the_pages() -> None:
