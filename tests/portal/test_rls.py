@@ -408,8 +408,9 @@ def test_a_context_cannot_be_widened(house: House) -> None:
 def test_a_company_of_others_cannot_be_chosen(house: House) -> None:
     world = house.world
     key = digest(world.sessions["katrin@danubia.example"])
-    with session_for(world.database.app, Credential("session", key, world.company(TRAUN))) as session:
-        assert session.context.company_id == world.company(DANUBIA)
+    with raw(house) as one, one.transaction():
+        entered = "select company_id from app.enter('session', %s, %s)"
+        assert one.execute(entered, (key, world.company(TRAUN))).fetchone() == (world.company(DANUBIA),)
 
 
 def _katrin(house: House) -> Credential:

@@ -367,8 +367,15 @@ def _person(world: World, email: str, companies: Sequence[int], role: str) -> st
                 "role": role,
             }
             connection.execute(insert(Membership).values(row | {"location_ids": None, "created_at": NOW}))
+    return _session(world, email, companies[0])
+
+
+def _session(world: World, email: str, company: int) -> str:
+    """A session of that person's in one of its companies."""
     with world.system() as session:
-        return signin.open_session_directly(session, person, companies[0])
+        query = text("select id from people where email_key = :email and realm_id = :realm")
+        person = session.execute(query, {"email": email, "realm": REALM}).scalar_one()
+        return signin.open_session_directly(session, person, company)
 
 
 def _people(town: Town) -> None:
@@ -395,10 +402,10 @@ def _people(town: Town) -> None:
         ("admin@inn.example", "administrator", inn),
     ):
         town.add(email, role, company, session=_person(world, email, [company], role))
-    both = _person(world, "both@traun.example", [traun, inn], "administrator")
+    _person(world, "both@traun.example", [traun, inn], "administrator")
     for name, company in (("in two companies, at Traun", traun), ("in two companies, at Inn", inn)):
-        town.add(name, "administrator", company, session=both, sees=frozenset({traun, inn}),
-                 cookies={"interline_company": str(company)})  # fmt: skip
+        there = _session(world, "both@traun.example", company)
+        town.add(name, "administrator", company, session=there, sees=frozenset({traun, inn}))
     forged = {"interline_company": str(danubia)}
     town.add(
         "choosing a company of others", "sales", traun, session=world.sessions[SELLERS[TRAUN]], cookies=forged
