@@ -37,8 +37,8 @@ from portal.web import remembered
 from tests.portal.absent import believed, columns_of
 from tests.portal.asking import Principal, ask, harmless, meet
 from tests.portal.furniture import furnish
+from tests.portal.house import LINZ, request_of
 from tests.portal.site import ADDRESS, api_client, application, token
-from tests.portal.test_rls import LINZ, _request
 from tests.world import ALPENHYDRO, DANUBIA, NOW, REALM, TRAUN, World, build_world
 
 MANAGER = "ingrid@halden.example"
@@ -259,7 +259,7 @@ def _lead(town: Town, key: str, to: str, **changes: Any) -> int:
     """A lead offered to `to` whatever the rules would say; the offer's id."""
     world = town.world
     with world.acting(MANAGER) as session:
-        received = receive(session, _request(key, LINZ) | changes | {"certifications": ["NONE"]})
+        received = receive(session, request_of(key, LINZ) | changes | {"certifications": ["NONE"]})
         actions.assign(session, received.lead_id, world.location(to), "canary-assign-reason")
         actions.comment(session, received.lead_id, "canary-vendor-note", to_all=False)
     town.numbers[key] = received.number
