@@ -11,6 +11,7 @@ from sqlalchemy import text
 from portal import logs, published
 from portal.bootstrap import app_url
 from portal.db import make_engine, wait_until_up
+from portal.security.cookie import host_only
 from portal.settings import Settings, load
 
 assert published
@@ -67,8 +68,8 @@ def cookie_session(settings: Settings) -> Any:
     """Signed cookie for flash messages and CSRF; Pyramid's defaults are neither Secure nor HttpOnly."""
     return SignedCookieSessionFactory(
         settings.derive("cookie session").hex(),
-        cookie_name="interline_flash",
-        secure=settings.site_url.startswith("https"),
+        cookie_name=host_only("interline_flash", settings),
+        secure=settings.over_https,
         httponly=True,
         samesite="Lax",
         timeout=COOKIE_SESSION_S,

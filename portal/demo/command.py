@@ -4,8 +4,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
@@ -47,12 +45,9 @@ def fill(
 ) -> None:
     """Make the demo; refuses a database that holds a company. Ends with nothing due and the clock at real time.
 
-    `progress` is told (what, done, of); without one a bar is drawn.
+    `progress` is told (what, done, of); without one it is said in plain lines.
     """
-    if progress is None:
-        with Bar() as tell:
-            fill(settings, tell, partners=partners, leads=leads, days=days, seed=seed)
-        return
+    progress = progress or Lines()
     import portal.tasks
 
     assert portal.tasks  # the handlers of work items
@@ -83,8 +78,10 @@ def _fill(engine: Engine, progress: Told, partners: int, leads: int, days: int, 
     house = _directory(engine, start - BEFORE, partners, seed)
     progress("Partners", partners, partners)
     _live(engine, house, progress, leads, start, end, seed)
+    progress("Mails and what else is due", 0, 1)
     # What fell due while this ran, and the mails of the last day, the ordinary way at the real clock.
     run_due(engine)
+    progress("Mails and what else is due", 1, 1)
 
 
 def _directory(engine: Engine, at: datetime, partners: int, seed: int) -> House:
@@ -129,26 +126,15 @@ def _incidents(life: Life, start: datetime, end: datetime, others: list[int]) ->
         life.at(start + span * share, life.withdraw_one)
 
 
-class Bar:
-    """A progress bar on standard error, told by calling it; silent where there is no terminal."""
+class Lines:
+    """Plain lines on standard error, told by calling it: at the beginning of each step, at each tenth, at its end."""
 
-    def __enter__(self) -> Told:
-        columns = (
-            TextColumn("{task.description:24}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-        )
-        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.tasks: dict[str, int] = {}
-        self.progress.start()
-        return self.tell
+    def __init__(self) -> None:
+        self.said: dict[str, int] = {}
 
-    def tell(self, what: str, done: int, of: int) -> None:
-        """Draw the bar of `what`."""
-        if what not in self.tasks:
-            self.tasks[what] = self.progress.add_task(what, total=of)
-        self.progress.update(self.tasks[what], completed=done)  # type: ignore[arg-type]
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+    def __call__(self, what: str, done: int, of: int) -> None:
+        """Say that `done` of `of` are made, unless hardly more than said before."""
+        tenth = 10 * done // max(1, of)
+        if self.said.get(what) != tenth:
+            self.said[what] = tenth
+            click.echo(f"  {what}: {done:,} of {of:,}", err=True)

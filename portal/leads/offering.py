@@ -207,10 +207,9 @@ def _has_open_offer(session: PortalSession, lead_id: int) -> bool:
 
 
 def why_line(chosen: routing.Chosen) -> dict[str, Any]:
-    """The partner's own line of the decision: facts only, nothing of other partners."""
+    """The partner's own line of the decision: facts only, nothing of other partners, nor how many there were."""
     assert chosen.first is not None and chosen.candidate is not None
     return {
-        "eligible": chosen.decision.eligible,
         "level": chosen.candidate.level,
         "distance_m": chosen.first.distance_m,
         "score": chosen.first.score,

@@ -158,16 +158,6 @@ def people_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int,
     }
 
 
-def account_names(session: PortalSession, ids: Iterable[int]) -> dict[int, str]:
-    """Names of customers."""
-    wanted = set(ids)
-    if not wanted:
-        return {}
-    return {
-        r.id: r.name for r in session.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))
-    }
-
-
 def place_of(session: PortalSession, location_id: int) -> Mapped | None:
     """Town, coordinates and calendar of a location that the reader may know."""
     query = (

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 
@@ -208,6 +209,14 @@ class OfferOut(Model):
     offered_at: datetime
     deadline_at: datetime
     brief: dict[str, Any]
+
+    @field_validator("brief")
+    @classmethod
+    def _own_line_only(cls, brief: dict[str, Any]) -> dict[str, Any]:
+        """Offers of earlier versions have stored how many could have taken the lead: the vendor's alone to know."""
+        if "why" not in brief:
+            return brief
+        return brief | {"why": {key: value for key, value in brief["why"].items() if key != "eligible"}}
 
 
 def to_record(data: LeadIn) -> dict[str, Any]:

@@ -180,15 +180,13 @@ def _offered(t: Teller, e: Event) -> Entry | list[Entry]:
 
 
 def _chosen(t: Teller, e: Event) -> Entry:
-    why = t.seen.brief["why"]
-    n = int(why.get("eligible") or 1)
-    text = ntr("as the one partner that could take it", "out of ${n} partners that could take it", n)
+    """The partner's own line; how many others could have taken the lead is the vendor's alone to know."""
     url = f"/leads/{t.seen.number}/decision"
     return Entry(
         e.at,
         tr(CHOSEN),
-        text,
-        why_you(why, t.catalogue),
+        tr(_("by the vendor's routing")),
+        why_you(t.seen.brief["why"], t.catalogue),
         "arrows-split",
         "accent",
         url=url,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Select, exists, func, select
@@ -278,12 +278,6 @@ def export(session: PortalSession) -> Iterator[Mapping[str, Any]]:
             "capacity": fact.capacity,
             "certifications": "; ".join(certificates.get(company.id, ())),
         }
-
-
-def last_change(session: PortalSession, company_id: int) -> datetime | None:
-    """When the partner's standing last changed."""
-    query = select(func.max(Standing.valid_from)).where(Standing.company_id == company_id)
-    return session.execute(query).scalar()
 
 
 def _holding(session: PortalSession, model: Any, company_id: int) -> Sequence[Any]:

@@ -43,7 +43,8 @@ def hours_words(stored: dict[str, Any]) -> str:
         else:
             runs.append((day, day, hours))
     said = [
-        (tr(_("${a} to ${b}", mapping={"a": DAYS[a], "b": DAYS[b]})) if a != b else tr(DAYS[a])) + f" {hours}"
+        (tr(_("${a} to ${b}", mapping={"a": tr(DAYS[a]), "b": tr(DAYS[b])})) if a != b else tr(DAYS[a]))
+        + f" {hours}"
         for a, b, hours in runs
         if hours
     ]

@@ -10,11 +10,11 @@ from pyramid.request import Request
 from portal.companies.pages import add_pages, done, see_other
 from portal.errors import Conflict, Invalid
 from portal.security import account, factor, log, steps
+from portal.security.cookie import key_of, set_key
 from portal.security.devices import device_words
 from portal.security.passwords import PASSWORD_MAX
-from portal.security.policy import SESSION_COOKIE
 from portal.security.throttle import address_of
-from portal.security.views import CODE, NewFactor, Welcome, enrolment, key_of, refuse
+from portal.security.views import CODE, NewFactor, Welcome, enrolment, refuse
 from portal.web.flash import flash
 from portal.web.formatting import zone_names
 from portal.web.forms import Form
@@ -195,7 +195,7 @@ def address_link(request: Request) -> Any:
     use = account.keep_address if found.purpose == "keep" else account.change_address
     outcome = use(request.db, token, found.bound_to)
     if outcome in ("changed", "kept"):
-        request.response.delete_cookie(SESSION_COOKIE)
+        set_key(request, request.response, None)
     return {"link": found, "outcome": outcome}
 
 

@@ -15,18 +15,17 @@ from sqlalchemy.engine import Connection
 # 'code' and 'half': somebody whose sign-in still lacks something; they see the own rows alone (migration 0002).
 Kind = Literal["vendor", "partner", "link", "public", "system", "code", "half"]
 
-ENTER = text("select * from app.enter(:purpose, :hash, :company)")
+ENTER = text("select * from app.enter(:purpose, :hash, null)")
 ENTER_HALF = text("select * from app.enter_half(:hash)")
 ACT = text("select * from app.act(:realm, :kind, :company, :person, :subject)")
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a caller shows: the SHA-256 of a secret and what it is used for. `company` chooses among a person's."""
+    """What a caller shows: the SHA-256 of a secret and what it is used for."""
 
     purpose: Literal["session", "half", "api", "offer", "public"]
     hash: bytes = b""
-    company: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,7 @@ def enter(connection: Connection, credential: Credential) -> Context:
     elif credential.purpose == "half":
         row = connection.execute(ENTER_HALF, {"hash": credential.hash}).one()
     else:
-        row = connection.execute(
-            ENTER, {"purpose": credential.purpose, "hash": credential.hash, "company": credential.company}
-        ).one()
+        row = connection.execute(ENTER, {"purpose": credential.purpose, "hash": credential.hash}).one()
     now = credential.now if isinstance(credential, Acting) and credential.now else row.now
     return Context(
         realm_id=row.realm_id,

@@ -9,9 +9,9 @@ from pyramid.security import Allowed, Denied
 
 from portal.db import session_for
 from portal.security.context import PUBLIC, Context, Credential, digest
+from portal.security.cookie import key_of
 from portal.security.permissions import PERMISSIONS, anybody, permits
 
-SESSION_COOKIE = "interline"
 BEARER = "bearer "
 
 
@@ -53,7 +53,7 @@ def credential_of(request: Request) -> Credential:
     if request.path_info.startswith("/o/"):
         token = request.path_info.removeprefix("/o/").strip("/").partition("/")[0]
         return Credential("offer", digest(token))
-    key = request.cookies.get(SESSION_COOKIE)
+    key = key_of(request)
     if key:
         return Credential("session", digest(key))
     return PUBLIC

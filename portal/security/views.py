@@ -12,14 +12,13 @@ from portal.companies.pages import see_other
 from portal.errors import Invalid, NotFound
 from portal.security import account, factor, signin, steps, throttle
 from portal.security.context import digest
+from portal.security.cookie import key_of, set_key
 from portal.security.devices import device
 from portal.security.passwords import PASSWORD_MAX
-from portal.security.policy import SESSION_COOKIE
 from portal.security.throttle import address_of
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
-from portal.web.theme import over_https
 
 FAILED = _("E-mail or password is not right. Check both; after ten tries you have to wait.")
 WRONG_CODE = _("This code is not right, or it was used already. Wait for the next one.")
@@ -134,11 +133,6 @@ def sign_in(request: Request) -> Any:
     return _go_on(request, attempt, target)
 
 
-def key_of(request: Request) -> str:
-    """The secret of the session's cookie, '' without one."""
-    return str(request.cookies.get(SESSION_COOKIE, ""))
-
-
 def refuse(request: Request, form: Form[Any], wait: int, why: Any) -> None:
     """Say in the form that it was wrong, or how long to wait."""
     request.response.status_int = 429 if wait else 422
@@ -166,13 +160,8 @@ def _go_on(request: Request, attempt: steps.Attempt, target: str) -> Response:
     response = see_other(request.route_path(step, _query={"next": target}) if step else target)
     if attempt.secret != key_of(request):
         request.session.invalidate()
-        _set_key(request, response, attempt.secret)
+        set_key(request, response, attempt.secret)
     return response
-
-
-def _set_key(request: Request, response: Response, secret: str) -> None:
-    secure = over_https(request)
-    response.set_cookie(SESSION_COOKIE, secret, httponly=True, secure=secure, samesite="Lax", overwrite=True)
 
 
 # -- the second factor ---------------------------------------------------------------------------------------------
@@ -236,7 +225,7 @@ def enrol(request: Request) -> Any:
             if attempt.secret and attempt.context is not None:
                 account.end_others(request.db, attempt.secret)
             request.session.invalidate()
-            _set_key(request, request.response, attempt.secret or "")
+            set_key(request, request.response, attempt.secret or "")
             return {"codes": codes, "next": target}
         form.fail("new_code", tr(WRONG_CODE))
     if request.method == "POST":
@@ -266,7 +255,7 @@ def sign_out(request: Request) -> Response:
     request.session.invalidate()
     flash(request, _("You are signed out everywhere.") if everywhere else _("You are signed out."), "info")
     response = HTTPFound(request.route_path("sign_in"))
-    response.delete_cookie(SESSION_COOKIE)
+    set_key(request, response, None)
     return response
 
 

@@ -135,10 +135,11 @@ def _free(lock: Callable[[IO[str], int], None], file: IO[str]) -> bool:
 def prepare(settings: Settings) -> None:
     """Logins, schema and, where wanted, the demo company."""
     if not at_head(settings):
+        click.echo("Bringing the database's logins and tables up to date.")
         _apart(lambda: importlib.import_module("portal.bootstrap").bootstrap(settings))
         remember_head(settings)
     if settings.demo_on and exists("portal.demo.command") and _is_empty(settings):
-        click.echo("The database is empty: making the demo company (once).")
+        click.echo("The database is empty: making the demo company (once, about a minute).")
         _apart(lambda: importlib.import_module("portal.demo.command").fill(settings))
 
 
@@ -219,6 +220,7 @@ def children(settings: Settings) -> list[Child]:
         *("--http1-header-read-timeout", str(HEAD_MS), "--http1-buffer-size", str(HEAD_BYTES)),
         *("--respawn-failed-workers", "--workers-kill-timeout", "5"),
         *("--backlog", "1024", "--log-level", "warning"),
+        *("--log-config", str(Path(__file__).with_name("granian.json"))),
     ]
     worker = [
         *(*celery, "worker", "-P", "threads", "-c", str(settings.worker_threads), "-l", level),

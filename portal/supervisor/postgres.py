@@ -403,6 +403,7 @@ def private_folder(path: Path, owner: Owner | None = None) -> Path:
 
 def _initialise(programs: Programs, data: Path, owner: Owner | None) -> None:
     """initdb beside the final place, then rename: a half-made folder never looks like a database."""
+    print(f"Making a PostgreSQL database of our own in {data} (once).", file=sys.stderr, flush=True)
     draft = data.with_name("pg.new")
     shutil.rmtree(draft, ignore_errors=True)
     if owner and not data.is_relative_to(ROOT_HOME):

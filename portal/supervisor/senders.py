@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -22,6 +23,14 @@ SILENT_S = 15.0
 LOOK_S = 1.0
 # Where the milliseconds since data last came stand in the kernel's struct tcp_info (linux/tcp.h), and enough of it.
 LAST_DATA_RECV, TCP_INFO_BYTES = 52, 104
+
+
+class Intended(logging.Filter):
+    """Keeps out of the log what the server says of so many threads on so few cores: they are meant to wait."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is of use to who reads it."""
+        return "seems quite high compared to the number of CPU cores" not in record.getMessage()
 
 
 class Crowded(Exception):

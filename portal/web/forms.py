@@ -25,10 +25,6 @@ from pydantic.fields import FieldInfo
 from portal.web.i18n import _, localizer, tr
 
 M = TypeVar("M", bound=BaseModel)
-Widget = Literal[
-    "text", "textarea", "email", "password", "number", "money", "date", "select", "multiselect", "radio", "checkbox",
-    "hidden", "file", "tel", "url", "search",
-]  # fmt: skip
 MANY = ("multiselect",)
 MAX_LENGTH = 100_000
 """Longest text of one field; longer is refused before pydantic sees it."""

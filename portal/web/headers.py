@@ -18,7 +18,7 @@ CSP = (
 
 def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
     """Add the headers; a view may set its own Content-Security-Policy (downloads are sandboxed)."""
-    https = registry.portal.site_url.startswith("https")
+    https = registry.portal.over_https
 
     def tween(request: Request) -> Response:
         response = handler(request) if legible(request) else illegible(request)

@@ -1,6 +1,6 @@
 """Help pages: Markdown files of portal/help, rendered once and cleaned, at /help and /help/{page}.
 
-`portal/help/de/` holds the same pages in German; a page without a translation (those for engineers) is shown in English.
+`portal/help/de/` holds the same pages in German. A test names a page that is missing; it would be shown in English.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from portal.companies.models import Person
 from portal.db import PortalSession
 from portal.web.flash import flash
 from portal.web.i18n import _, tr
+from portal.web.shell import PARTNER_NAV, VENDOR_NAV
 
 ROWS = "[data-card], tr[data-row]"
 
@@ -33,13 +34,12 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """`g`, then `press`: to a page, for whom the permission opens it."""
+    """`g`, then `press`: to a page, for whom the permission opens it; '' is what the navigation asks for it."""
 
     press: str
     words: Any
     url: str
-    permission: str
-    kind: str = ""
+    permission: str = ""
 
 
 KEYS = (
@@ -55,17 +55,18 @@ KEYS = (
     Key("l", _("to the column on the right"), "right", "[data-board]"),
     Key("m", _("move the card to another column"), "move", "[data-move]"),
 )
+IN_NAVIGATION = {url: permission for _label, url, permission, _waits in (*VENDOR_NAV, *PARTNER_NAV)}
 GOES = (
-    Go("h", _("home"), "/", "home"),
-    Go("l", _("leads"), "/leads", "lead.read"),
+    Go("h", _("home"), "/"),
+    Go("l", _("leads"), "/leads"),
     Go("b", _("the board"), "/leads/board", "lead.board"),
-    Go("o", _("offers"), "/offers", "offer.answer"),
-    Go("q", _("the queue"), "/leads/queue", "lead.queue"),
-    Go("p", _("partners"), "/partners", "partner.read"),
+    Go("o", _("offers"), "/offers"),
+    Go("q", _("the queue"), "/leads/queue"),
+    Go("p", _("partners"), "/partners"),
     Go("r", _("proposed changes to review"), "/proposals", "partner.edit"),
-    Go("u", _("rules"), "/rules", "rules.read"),
-    Go("i", _("imports"), "/imports", "import.run"),
-    Go("c", _("our company"), "/company", "company.read"),
+    Go("u", _("rules"), "/rules"),
+    Go("i", _("imports"), "/imports"),
+    Go("c", _("our company"), "/company"),
     Go("m", _("your profile"), "/me", "profile.own"),
 )
 
@@ -78,7 +79,7 @@ def keys() -> Sequence[Key]:
 def goes() -> list[Go]:
     """The pages that the reader of this page may go to."""
     may: Callable[[str], bool] | None = getattr(get_current_request(), "may", None)
-    return [go for go in GOES if may is not None and may(go.permission)]
+    return [go for go in GOES if may is not None and may(go.permission or IN_NAVIGATION[go.url])]
 
 
 def help_body() -> Markup:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from portal.db import PortalSession
 from portal.web.i18n import SOURCE, languages
 from portal.web.shell import known_context
-from portal.web.theme import YEAR_S, over_https, same_site_path
+from portal.web.theme import YEAR_S, same_site_path
 
 COOKIE = "language"
 
@@ -49,7 +49,12 @@ def choose(request: Any) -> Any:
         if request.ctx.person_id is not None:
             keep(request.db, language)
         response.set_cookie(
-            COOKIE, language, max_age=YEAR_S, httponly=True, samesite="Lax", secure=over_https(request)
+            COOKIE,
+            language,
+            max_age=YEAR_S,
+            httponly=True,
+            samesite="Lax",
+            secure=request.registry.portal.over_https,
         )
     return response
 

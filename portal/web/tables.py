@@ -45,8 +45,6 @@ EXPORTS = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-PER_PAGE = (25, 50, 100, 200)
-RESERVED = ("q", "sort", "page", "per", "cols", "export", "view")
 ALL = "all"
 """view=all: the list as it is built, whatever the reader left it as."""
 

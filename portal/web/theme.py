@@ -18,18 +18,18 @@ def same_site_path(path: str | None) -> str:
     return path
 
 
-def over_https(request: Any) -> bool:
-    """Whether the site is served over https, whatever the proxy in front of it speaks to this process."""
-    return bool(request.registry.portal.site_url.startswith("https"))
-
-
 def choose(request: Any) -> Any:
     """POST theme=light|dark|auto, back=path."""
     theme = request.POST.get("theme")
     response = HTTPSeeOther(location=same_site_path(request.POST.get("back")))
     if theme in THEMES:
         response.set_cookie(
-            "theme", theme, max_age=YEAR_S, httponly=True, samesite="Lax", secure=over_https(request)
+            "theme",
+            theme,
+            max_age=YEAR_S,
+            httponly=True,
+            samesite="Lax",
+            secure=request.registry.portal.over_https,
         )
     return response
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Protocol
 
 from ..axes import Asked
@@ -181,8 +180,3 @@ class WhenIndex:
 def _days(row: Row) -> Within:
     first = row.valid_from.toordinal() if row.valid_from else None
     return Within(((first, row.valid_to.toordinal() + 1 if row.valid_to else None),))
-
-
-def distinct_cells(rows: Iterable[Row]) -> list[Cell]:
-    """Every test on a candidate that stands in any row, once."""
-    return list(dict.fromkeys(chain.from_iterable(row.who for row in rows)))

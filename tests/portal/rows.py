@@ -34,9 +34,8 @@ def credential(who: Principal) -> Credential:
         return Credential("offer", digest(who.link))
     if who.bearer:
         return Credential("api", digest(who.bearer))
-    chosen = who.cookies.get("interline_company")
     secret = who.cookies.get("interline")
-    return Credential("session", digest(secret), int(chosen) if chosen else None) if secret else PUBLIC
+    return Credential("session", digest(secret)) if secret else PUBLIC
 
 
 def tried(session: PortalSession, statement: str, **values: Any) -> str:

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from portal.db import make_engine, new_id
 from portal.leads.intake import receive
 from portal.settings import HOME
+from tests.portal.house import LINZ, request_of
 from tests.portal.site import signed_in, system
-from tests.portal.test_rls import LINZ, _request
 from tests.world import DANUBIA, TRAUN, World
 
 # -- unique keys -------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_an_event_or_word_of_a_partner_reaches_itself_and_the_vendor_only(world:
 
 def test_a_partner_asks_for_work_on_its_own_things_only(world: World) -> None:
     with world.acting("ingrid@halden.example") as session:
-        lead = receive(session, _request("x", LINZ)).lead_id
+        lead = receive(session, request_of("x", LINZ)).lead_id
     with world.system() as session:
         offer = session.execute(text("select offer_id from leads where id = :id"), {"id": lead}).scalar_one()
     for who, own in ((SELLER, True), ("sales@traun.example", False)):

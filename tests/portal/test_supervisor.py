@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from portal import cli
-from portal.settings import SettingsError, make
+from portal.settings import HOME, SettingsError, make
 from portal.supervisor import command
 from portal.supervisor.children import Child, Supervisor
 from portal.supervisor.launch import CAN_FORK, Launch, Process, apart, forked, spawned
@@ -448,3 +448,19 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_cure(
         cli.main()
     error = capsys.readouterr().err
     assert said in error and "/srv/interline/up.lock" in error and "VAR_DIR" in error
+
+
+def test_the_server_does_not_wonder_at_its_threads_and_still_warns() -> None:
+    """Granian's own settings of its log with ours on top; its remark is looked up, for a new version may word it anew."""
+    web = next(child.command for child in command.children(make()) if child.name == "web")
+    file = web[web.index("--log-config") + 1]
+    remark = "which seems quite high compared to the number of CPU cores available. "
+    tried = f"""
+import inspect, json, granian.log, granian.server.mp
+assert {remark!r} in inspect.getsource(granian.server.mp)
+granian.log.configure_logging(granian.log.LogLevels.warning, json.load(open({file!r})))
+granian.log.logger.warning("64 Python threads, " + {remark!r})
+granian.log.logger.warning("Killing worker-1")
+"""
+    done = subprocess.run([PYTHON, "-c", tried], capture_output=True, text=True, check=True, cwd=HOME)
+    assert done.stdout.splitlines() == ["[WARNING] Killing worker-1"]

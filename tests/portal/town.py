@@ -37,8 +37,8 @@ from portal.web import remembered
 from tests.portal.absent import believed, columns_of
 from tests.portal.asking import Principal, ask, harmless, meet
 from tests.portal.furniture import furnish
+from tests.portal.house import LINZ, request_of
 from tests.portal.site import ADDRESS, api_client, application, token
-from tests.portal.test_rls import LINZ, _request
 from tests.world import ALPENHYDRO, DANUBIA, NOW, REALM, TRAUN, World, build_world
 
 MANAGER = "ingrid@halden.example"
@@ -259,7 +259,7 @@ def _lead(town: Town, key: str, to: str, **changes: Any) -> int:
     """A lead offered to `to` whatever the rules would say; the offer's id."""
     world = town.world
     with world.acting(MANAGER) as session:
-        received = receive(session, _request(key, LINZ) | changes | {"certifications": ["NONE"]})
+        received = receive(session, request_of(key, LINZ) | changes | {"certifications": ["NONE"]})
         actions.assign(session, received.lead_id, world.location(to), "canary-assign-reason")
         actions.comment(session, received.lead_id, "canary-vendor-note", to_all=False)
     town.numbers[key] = received.number
@@ -367,8 +367,15 @@ def _person(world: World, email: str, companies: Sequence[int], role: str) -> st
                 "role": role,
             }
             connection.execute(insert(Membership).values(row | {"location_ids": None, "created_at": NOW}))
+    return _session(world, email, companies[0])
+
+
+def _session(world: World, email: str, company: int) -> str:
+    """A session of that person's in one of its companies."""
     with world.system() as session:
-        return signin.open_session_directly(session, person, companies[0])
+        query = text("select id from people where email_key = :email and realm_id = :realm")
+        person = session.execute(query, {"email": email, "realm": REALM}).scalar_one()
+        return signin.open_session_directly(session, person, company)
 
 
 def _people(town: Town) -> None:
@@ -395,10 +402,10 @@ def _people(town: Town) -> None:
         ("admin@inn.example", "administrator", inn),
     ):
         town.add(email, role, company, session=_person(world, email, [company], role))
-    both = _person(world, "both@traun.example", [traun, inn], "administrator")
+    _person(world, "both@traun.example", [traun, inn], "administrator")
     for name, company in (("in two companies, at Traun", traun), ("in two companies, at Inn", inn)):
-        town.add(name, "administrator", company, session=both, sees=frozenset({traun, inn}),
-                 cookies={"interline_company": str(company)})  # fmt: skip
+        there = _session(world, "both@traun.example", company)
+        town.add(name, "administrator", company, session=there, sees=frozenset({traun, inn}))
     forged = {"interline_company": str(danubia)}
     town.add(
         "choosing a company of others", "sales", traun, session=world.sessions[SELLERS[TRAUN]], cookies=forged

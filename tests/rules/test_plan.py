@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -39,6 +35,7 @@ from rules import (
     one_short,
 )
 from tests.rules import seeded
+from tests.rules.processes import said_by_every_process
 from tests.rules.test_second_form import ATTRIBUTES, BLOCK
 from tests.rules.worlds import (
     NOON,
@@ -310,19 +307,7 @@ for asked in one.requests(12):
 
 
 def test_the_answer_does_not_depend_on_the_process_and_replays() -> None:
-    root = Path(__file__).parents[2]
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", _SCRIPT],
-            cwd=root,
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "1", "4242")
-    }
-    assert len(found) == 1
+    assert said_by_every_process(_SCRIPT)
 
 
 # Changes --------------------------------------------------------------------------------------------------------------

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +23,7 @@ from tests.rules.drafts import (
     refused,
     refused_by,
 )
+from tests.rules.processes import said_by_every_process
 from tests.rules.test_second_form import second
 from tests.rules.worlds import TODAY, candidate, gates_of, request, row, rule_set, snapshots
 
@@ -372,17 +369,4 @@ for one in report.findings:
 
 
 def test_the_findings_do_not_depend_on_the_process() -> None:
-    root = Path(__file__).parents[2]
-    said = {
-        subprocess.run(
-            [sys.executable, "-c", _SCRIPT],
-            cwd=root,
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "1", "4242")
-    }
-    assert len(said) == 1
-    assert "shadowed" in said.pop()
+    assert "shadowed" in said_by_every_process(_SCRIPT)

@@ -288,15 +288,9 @@ def _own_line(request: Request, seen: Seen, catalogue: Catalogue) -> Response:
 def _own_sentence(why: Mapping[str, Any], catalogue: Catalogue) -> str:
     if why.get("by_hand"):
         return tr(_("You were chosen by hand."))
-    n = int(why.get("eligible") or 1)
     facts = telling.praise(why.get("distance_m"), catalogue.level(why.get("level")))
-    if n == 1:
-        return tr(_("You were offered this lead: no other partner could take it."))
-    text = _(
-        "You were offered this lead: of the ${n} partners that could take it, yours scored highest; ${facts}.",
-        mapping={"n": n, "facts": facts},
-    )
-    return tr(text)
+    # Said alike whether there were others or not: how many could have taken it is not the partner's to know.
+    return tr(_("Your location was chosen: ${facts}.", mapping={"facts": facts}))
 
 
 def includeme(config: Any) -> None:

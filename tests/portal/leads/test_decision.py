@@ -103,7 +103,7 @@ def test_another_leads_decision_is_not_found(world: World, lead: Any) -> None:
 
 def test_a_partner_sees_its_own_line_only(world: World, lead: Any) -> None:
     text_ = page(world, lead, "?q=Traun&tab=refused", KATRIN)
-    assert "of the 2 partners that could take it, yours scored highest" in text_ and "Your score" in text_
+    assert "Your location was chosen: it is Gold and" in text_ and "Your score" in text_
     assert TRAUN not in text_ and ALPENHYDRO not in text_ and "Lenau" not in text_
     visitor(world, EVA).get(f"/leads/{lead.number}/decision", status=404)
 

@@ -55,7 +55,8 @@ def test_the_right_password_opens_a_session(people: World) -> None:
     assert row.idle_seconds == steps.SESSION_IDLE_S
 
 
-def test_over_https_the_cookie_is_secure(people: World) -> None:
+def test_over_https_the_cookie_is_of_this_host_alone(people: World) -> None:
+    """`__Host-`: a browser takes and clears it only with Secure, Path=/ and no Domain, and from no other host."""
     public = people.database.settings.model_copy(update={"public_url": "https://partners.example.com"})
     people.database.settings = public
     app = site(people.database)
@@ -63,8 +64,30 @@ def test_over_https_the_cookie_is_secure(people: World) -> None:
     form = app.get("/sign-in").forms[0]
     form["email"], form["password"] = KATRIN, PASSWORD
     answer = form.submit(headers={"Referer": "https://partners.example.com/sign-in"})
-    assert "secure" in cookie_of(answer).lower()
+    given = next(c for c in answer.headers.getall("Set-Cookie") if c.startswith("__Host-interline="))
+    assert_host_only(given)
     assert "max-age" in answer.headers["Strict-Transport-Security"]
+    assert not [c for c in answer.headers.getall("Set-Cookie") if c.startswith("interline")]
+    secret = given.partition("=")[2].partition(";")[0]
+    me = app.get("/me", status=200)
+    plain = site(people.database)
+    plain.extra_environ |= {"HTTP_COOKIE": f"interline={secret}"}
+    assert plain.get("/me", status=302).location.startswith("http://localhost/sign-in"), (
+        "not the name it has here"
+    )
+    out = next(f for f in me.forms.values() if f.action == "/sign-out")
+    done = out.submit(headers={"Referer": "https://partners.example.com/me"})
+    cleared = next(c for c in done.headers.getall("Set-Cookie") if c.startswith("__Host-interline=;"))
+    assert_host_only(cleared)
+    assert "max-age=0" in cleared.lower()
+    assert app.get("/me", status=302)
+
+
+def assert_host_only(line: str) -> None:
+    """What RFC 6265bis asks of a cookie whose name begins with __Host-."""
+    words = [word.strip().lower() for word in line.split(";")]
+    assert "secure" in words and "path=/" in words and "httponly" in words
+    assert not [word for word in words if word.startswith("domain")]
 
 
 def test_what_was_wrong_is_not_told(people: World) -> None:

@@ -64,7 +64,7 @@ ENTRIES = [
     p.Entry(at(10, 5), "You", "asked Halden Pumps", "Which of the 38 pumps stand in an explosion zone?", "message-circle"),
     p.Entry(at(9, 56), "You", "opened the offer", icon="eye"),
     p.Entry(at(9, 48), "Halden Pumps", "offered the lead to Danubia Technik", "Answer by 16:00. E-mail sent to Katrin Moser and Lukas Gruber.", "send", "info"),
-    p.Entry(at(9, 47), "You were chosen", "out of 9 partners that could take it", "12 km away, Gold, ATEX Repair valid until 31 Mar 2027, 6 of 10 open leads.", "arrows-split", "accent", url="/x", url_label="Why you"),
+    p.Entry(at(9, 47), "You were chosen", "by the vendor's routing", "12 km away, Gold, ATEX Repair valid until 31 Mar 2027, 6 of 10 open leads.", "arrows-split", "accent", url="/x", url_label="Why you"),
     p.Entry(at(9, 46), "Halden Pumps", "received the request from its web form", "Monday, 23 November 2026", "ticket"),
 ]  # fmt: skip
 

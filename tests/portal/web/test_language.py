@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 from datetime import UTC, date, datetime, timedelta
@@ -19,11 +20,13 @@ from portal.events import work
 from portal.gateways import Message
 from portal.leads import actions as offer_actions
 from portal.leads import mails as offer_mails
+from portal.partners.wording import hours_words
 from portal.security.mails import LETTERS, compose
+from portal.settings import Settings
 from portal.web.formatting import Formatter
 from portal.web.forms import money
+from portal.web.help import FOLDER
 from portal.web.help import page as help_page
-from portal.web.help import pages as help_pages
 from portal.web.i18n import LOCALE, languages, localizer_of
 from tests.portal.leads.test_flow import intake
 from tests.portal.site import signed_in, site
@@ -149,6 +152,13 @@ def test_amounts_are_read_as_the_reader_writes_them(language: str, written: str,
     assert value == read and bool(problem) == (read is None)
 
 
+def test_working_hours_name_the_days_in_the_readers_language() -> None:
+    weekly = [[[540, 1020]]] * 5 + [[], []]
+    with testing.testConfig(request=testing.DummyRequest(locale_name="de")) as config:
+        config.add_translation_dirs("portal:locale")
+        assert hours_words({"weekly": weekly}).startswith("Mo bis Fr 09:00")
+
+
 def test_mails_have_the_languages_of_the_pages() -> None:
     assert {"en", "de"} <= set(languages())
     assert localizer_of("de-AT").locale_name == "de"
@@ -231,19 +241,53 @@ def test_letters_of_sign_in_are_german_to_the_last_word(world: World, purpose: s
     assert _untranslated(mail) == set(), mail.text
 
 
-# For engineers and operators; they read English.
-ENGLISH_PAGES = {"api", "operator", "settings"}
+def _code(body: str) -> list[str]:
+    """What is typed as it stands on a help page: its indented lines, without the comments that say what they do."""
+    lines = (
+        html.unescape(block).splitlines()
+        for block in re.findall(r"<pre><code>(.*?)</code></pre>", body, re.DOTALL)
+    )
+    return [line.partition("  # ")[0].rstrip() for block in lines for line in block]
+
+
+def _rows(body: str) -> list[tuple[str, str, str]]:
+    """Name, default and meaning of each setting on its page."""
+    cells = r"<tr>\s*<td><code>(.*?)</code></td>\s*<td>(.*?)</td>\s*<td>(.*?)</td>\s*</tr>"
+    return re.findall(cells, body, re.DOTALL)
+
+
+HELP = sorted(file.stem for file in FOLDER.glob("*.md"))
+
+
+@pytest.mark.parametrize("name", HELP)
+@pytest.mark.parametrize("language", sorted(set(languages()) - {"en"}))
+def test_every_help_page_is_there_in_every_language(language: str, name: str) -> None:
+    english, translated = help_page(name), help_page(name, language)
+    assert english is not None and translated is not None
+    assert translated.language == language, f"write portal/help/{language}/{name}.md"
+    assert translated.order == english.order
+    for tag in ("h2", "li", "tr", "p"):
+        found = translated.body.count(f"<{tag}>"), english.body.count(f"<{tag}>")
+        assert found[0] == found[1], f"{name}: as many <{tag}> in {language} as in English"
+    assert _code(translated.body) == _code(english.body), f"{name}: what is typed is the same in {language}"
+    links = [re.findall(r'href="([^"]*)"', one.body) for one in (translated, english)]
+    assert links[0] == links[1], f"{name}: the same links in {language}"
 
 
 @pytest.mark.parametrize("language", sorted(set(languages()) - {"en"}))
-def test_help_for_people_is_there_in_every_language(language: str) -> None:
-    for english in help_pages():
-        translated = help_page(english.name, language)
-        assert translated is not None
-        assert (translated.language == "en") == (english.name in ENGLISH_PAGES), english.name
-        for tag in ("h2", "li", "tr"):
-            found = translated.body.count(f"<{tag}>"), english.body.count(f"<{tag}>")
-            assert found[0] == found[1], f"{english.name}: as many <{tag}> in {language} as in English"
+def test_every_setting_is_told_in_every_language(language: str) -> None:
+    english, translated = help_page("settings"), help_page("settings", language)
+    assert english is not None and translated is not None
+    told, wanted = _rows(translated.body), _rows(english.body)
+    assert [name for name, _default, _meaning in wanted] == [name.upper() for name in Settings.model_fields]
+    assert [row[:2] for row in told] == [row[:2] for row in wanted], f"see portal/help/{language}/settings.md"
+    assert [row for row in told if not row[2] or row in wanted] == [], f"not in {language}"
+
+
+@pytest.mark.parametrize("language", languages())
+def test_no_help_page_stands_in_one_language_only(language: str) -> None:
+    folder = FOLDER if language == "en" else FOLDER / language
+    assert sorted(file.stem for file in folder.glob("*.md")) == HELP
 
 
 def test_a_list_filters_by_numbers_as_the_reader_writes_them(world: World) -> None:

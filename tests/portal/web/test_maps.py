@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portal.demo.towns import load
 from portal.web import maps
-from portal.web.maps import OUTLINES, clip, pin_map, region_map, spread, view_of
+from portal.web.maps import OUTLINES, TOWNS, clip, pin_map, region_map, spread, view_of
 from portal.web.parts import Pin
 
 PLACES = [(48.31, 14.29), (48.21, 14.29), (47.81, 13.04), (0.0, 0.0)]
@@ -72,3 +74,42 @@ def test_regions_are_coloured_by_their_number():
     assert 'class="k0"' in drawn
     assert 'class="k3"' in drawn
     assert "Vorarlberg" in maps.region_names("aut")
+
+
+def landmarks(drawn: str) -> list[str]:
+    """The towns a map names, without its pins' labels."""
+    return re.findall(r">([^<]+)</text>", drawn.partition('<g class="towns"')[2])
+
+
+@pytest.mark.skipif(not TOWNS.exists(), reason="browser assets are not installed")
+def test_a_company_inland_has_a_map_that_says_where_it_is():
+    """Linz: no border and no shore within the window, which was one plain ground with a pin."""
+    drawn = pin_map([Pin(48.306, 14.286, "first", "Danubia Technik")], "t", 640, 220)
+    assert "L642.0" in drawn or "M642.0" in drawn, "the ground fills the window: nothing but land"
+    assert {"Linz", "Traun", "Wels"} <= set(landmarks(drawn))
+    labelled = pin_map([Pin(48.306, 14.286, "first", "Danubia Technik, Linz")], "t", 640, 220)
+    assert "Linz" not in landmarks(labelled), "said already"
+
+
+@pytest.mark.skipif(not TOWNS.exists(), reason="browser assets are not installed")
+@given(st.floats(-60, 70), st.floats(-180, 180))
+@settings(max_examples=60, deadline=None)
+def test_wherever_it_is_a_map_has_landmarks_or_is_widened_for_them(lat: float, lon: float):
+    view = maps._with_landmarks(maps.view_of([(lat, lon)], 640, 220))
+    assert len(maps.landmarks(view)) >= maps.FEWEST_LANDMARKS or view.km(maps.WIDEST_KM) <= view.width
+    assert all(0 <= x <= 640 and 0 <= y <= 220 for _name, x, y in maps.landmarks(view))
+
+
+@pytest.mark.skipif(not TOWNS.exists(), reason="browser assets are not installed")
+def test_every_place_of_the_demo_company_has_landmarks():
+    for town in (town for country in load().values() for town in country):
+        drawn = pin_map([Pin(town.lat, town.lon, "first", "x")], "t", 640, 220)
+        assert landmarks(drawn), town
+
+
+def test_without_towns_the_pins_are_still_there(monkeypatch):
+    monkeypatch.setattr(maps, "_towns", lambda: None)
+    maps.landmarks.cache_clear()
+    drawn = pin_map([Pin(48.306, 14.286, "first", "a", "1")], "t")
+    assert "pin first" in drawn and landmarks(drawn) == []
+    maps.landmarks.cache_clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from pyramid.config import Configurator
 from pyramid.csrf import get_csrf_token
@@ -11,12 +9,14 @@ from pyramid.response import Response
 from pyramid.session import SignedCookieSessionFactory
 from webtest import TestApp
 
+from portal.settings import Settings
+
 
 @pytest.fixture(scope="module")
 def app() -> TestApp:
     """Only the shell and help, no database."""
     config = Configurator(session_factory=SignedCookieSessionFactory("test only"))
-    config.registry.portal = SimpleNamespace(site_url="http://localhost")
+    config.registry.portal = Settings(public_url="http://localhost")
     config.include("portal.web")
     config.include("portal.web.help")
     config.add_route("token", "/token")
