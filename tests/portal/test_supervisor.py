@@ -452,7 +452,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_cure(
 
 def test_the_server_does_not_wonder_at_its_threads_and_still_warns() -> None:
     """Granian's own settings of its log with ours on top; its remark is looked up, for a new version may word it anew."""
-    web = next(child.command for child in command.children(make()) if child.name == "web")
+    web = next(child.arguments for child in command.children(make()) if child.name == "web")
     file = web[web.index("--log-config") + 1]
     remark = "which seems quite high compared to the number of CPU cores available. "
     tried = f"""
