@@ -7,7 +7,7 @@ import importlib
 from portal.supervisor.process import collect_seldom
 
 # Besides the application: what only some children use, or any of them at its first request or item of work. Not
-# portal.events.celery, which makes of a process one that wakes workers.
+# portal.events.celery, which makes of a process one that wakes workers: web processes, worker and beat load it.
 MODULES = (
     *("celery.app.amqp", "celery.app.control", "celery.app.log", "celery.apps.beat", "celery.apps.worker"),
     *("celery.bin.celery", "celery.concurrency.thread", "celery.fixups.django", "celery.worker.autoscale"),

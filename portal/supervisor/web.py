@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from portal.supervisor.process import collect_seldom, die_with_parent
@@ -102,6 +103,7 @@ def application() -> Any:
     from portal.settings import load
     from portal.web.limits import most_for
 
+    import_module("portal.events.celery")  # what a request commits wakes the workers
     router = built()
     refuse_strong_login(router.registry.app_engine)
     # The tables of places take a moment to load; the first lead by API should not pay for them, nor the first page.

@@ -213,3 +213,29 @@ def test_a_connection_that_the_server_closed_is_replaced(database: Any) -> None:
         admin.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": before})
     with transaction(database.worker, Acting()) as session:
         assert session.execute(text("select pg_backend_pid()")).scalar_one() != before
+
+
+APPLICATION = """
+import sys
+from types import SimpleNamespace
+from unittest import mock
+from portal.supervisor import web
+router = SimpleNamespace(registry=SimpleNamespace(app_engine=None))
+with mock.patch.object(web, "built", lambda: router), mock.patch("portal.app.refuse_strong_login"):
+    web.application()
+from portal.db import PortalSession
+from portal.events import celery
+with mock.patch.object(celery, "send_wake") as wake:
+    session = PortalSession()
+    session.info["wake"] = True
+    session.commit()
+print(len(wake.mock_calls))
+"""
+
+
+def test_what_a_web_process_commits_wakes_the_workers(tmp_path: Path) -> None:
+    environment = {**os.environ, "VAR_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", APPLICATION], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1"]
