@@ -45,6 +45,15 @@ def test_the_list_of_leads_sorts_filters_and_searches(walk, stage: Stage, width:
     w.go("/leads?q=nothing+is+called+so", "leads-nothing-found")
 
 
+def test_a_lead_of_unknown_worth_has_its_title_beneath_its_customer(walk, stage: Stage, width: int) -> None:
+    stage.lead(amount=None, currency=None, title="Worth is not known")
+    page = walk(width, MANAGER).go("/leads?q=Worth+is+not+known", "leads-no-worth")
+    title, customer = (page.locator(f"tbody tr td >> nth={n}").bounding_box() for n in (0, 1))
+    assert (
+        title["y"] >= customer["y"] + customer["height"] - 1 if width < 1000 else title["y"] == customer["y"]
+    )
+
+
 def test_a_new_lead_is_refused_then_offered_and_explained(walk, stage: Stage, width: int) -> None:
     w = walk(width, MANAGER)
     page = w.go("/leads/new", "lead-new")
@@ -88,7 +97,11 @@ def test_what_waits_is_assigned_by_hand(walk, stage: Stage, width: int) -> None:
     w.look("lead-assigned")
     repeat = stage.repeat()
     w.go(f"/leads/{repeat.number}", "lead-repeat")
-    w.go(f"/leads/{repeat.number}/duplicate", "duplicate")
+    page = w.go(f"/leads/{repeat.number}/duplicate", "duplicate")
+    ends = page.locator("table.pairs tr > :last-child").evaluate_all(
+        "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
+    assert ends and max(ends) <= width, "both leads are in sight, on a phone too"
     w.press("Yes, close it as a repeat")
     assert "closed as a repeat" in w.flash()
 

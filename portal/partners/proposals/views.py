@@ -190,7 +190,9 @@ def _list(request: Request, listed: ListSpec, query: Any, empty: Empty, tabs: li
     state = remembered.state_of(request, listed)
     if state.export:
         return export_response(state, stream(session, apply(query, state)))
-    listing = Listing(state, session.execute(apply(query, state)).all(), count(session, query, state))
+    listing = Listing(
+        state, session.execute(apply(query, state)).all(), count(session, query, state), noun=_("proposals")
+    )
     return {"listing": listing, "empty": empty, "tabs": tabs, "own": not tabs}
 
 

@@ -69,7 +69,9 @@ def all_of_them(request: Request) -> Any:
     query = queries.table(session)
     if state.export:
         return export_response(state, stream(session, apply(query, state)))
-    listing = Listing(state, session.execute(apply(query, state)).all(), count(session, query, state))
+    listing = Listing(
+        state, session.execute(apply(query, state)).all(), count(session, query, state), noun=_("versions")
+    )
     return {
         "listing": listing,
         "empty": Empty(_("There is no rule set yet."), Action(tr(_("Begin a draft")), f"{BASE}/draft")),
