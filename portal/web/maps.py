@@ -17,7 +17,6 @@ import numpy as np
 from markupsafe import Markup
 
 from integrations.markup import filled
-
 from portal.web.i18n import _, localizer, tr
 from portal.web.parts import Pin
 
