@@ -291,7 +291,8 @@ def _past(states: tuple[str, ...]) -> TextClause:
         " order by offered_at desc limit :n)"
         for state in states
     )
-    return text(" union all ".join(one) + " order by offered_at desc, id desc limit :n")
+    both = " union all ".join(one)
+    return text(f"select * from ({both}) as found order by offered_at desc, id desc limit :n")  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)
