@@ -42,7 +42,7 @@ def test_a_kept_part_is_drawn_once_for_each_reader_of_a_kind() -> None:
     env, drawn = environment(), []
     env.globals["note"] = lambda nav: drawn.append(nav) or ""
     page = env.from_string(
-        "{% macro links(nav) %}{{ note(nav) }}{% for n in nav %}{{ n.label|tr }}{{ n.count or '' }}{% endfor %}{% endmacro %}"
+        "{% macro links(nav) %}{{ note(nav) }}{% for n in nav %}{{ n.label|tr }}{{ n.count }}{% endfor %}{% endmacro %}"
         "{{ once(links, nav) }}"
     )
     one, other = (NavItem("<Offers>", "/offers", 3),), (NavItem("<Offers>", "/offers", 4),)
