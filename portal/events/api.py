@@ -133,7 +133,10 @@ def not_modified_tween(
     ] = []  # taken and put back by hand: the pool's own way costs as much as the statement
 
     def nothing_new(token: str, after: feed.Cursor | None, limit: int, known: str) -> Row[Any] | None:
-        connection = idle.pop() if idle else engine.connect()
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = engine.connect()
         try:
             reader = feed.nothing_new(connection, digest(token), after, limit, known)
         except BaseException:
