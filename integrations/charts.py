@@ -14,6 +14,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from integrations.markup import filled
+
 TEXT_PX = 6.2
 """Average width of a character at 12 px, to leave room for labels; names longer than the room are cut with an ellipsis."""
 
@@ -70,7 +72,7 @@ class _Canvas:
 
     def add(self, template: str, *values: object) -> None:
         """Append markup; values are escaped."""
-        self.parts.append(Markup(template).format(*values))  # nosec
+        self.parts.append(filled(template, *values))
 
     def text(self, x: float, y: float, words: str, css: str = "", anchor: str = "start") -> None:
         """A label at its baseline."""

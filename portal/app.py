@@ -41,6 +41,7 @@ def build(settings: Settings | None = None) -> Router:
     config.registry.portal = chosen
     config.registry.app_engine = make_engine(app_url(chosen), pool_size=chosen.web_threads)
 
+    config.include("portal.web.routes")  # before any route is made
     config.include("portal.web.limits")  # outermost: large bodies refused; each attempt is a new request
     config.include("pyramid_tm")  # then one transaction per attempt
     config.include("portal.web.headers")  # nonce and security headers, also on errors

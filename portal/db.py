@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -17,9 +17,19 @@ from select import POLLIN, poll
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import BigInteger, DateTime, Insert, MetaData, create_engine, event, insert
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Executable,
+    Insert,
+    MetaData,
+    TextClause,
+    create_engine,
+    event,
+    insert,
+)
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
+from sqlalchemy.engine import URL, Connection, CursorResult, Engine, ExceptionContext, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.session import SessionTransaction
@@ -200,6 +210,19 @@ class PortalSession(Session):
             self.connection()
         assert self.ctx is not None
         return self.ctx
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        """As Session.execute. Written SQL has nothing to do with mapped rows and goes straight to the connection: the
+        way through the session costs as much again as sending it."""
+        if not options and isinstance(statement, TextClause):
+            return self.connection().execute(statement, params)
+        return super().execute(statement, params, **options)
+
+    def read(self, statement: Executable, params: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Columns, never mapped objects, of a statement that was made once: a third of the time of `execute`."""
+        if self.autoflush:
+            self.flush()
+        return self.connection().execute(statement, params)
 
 
 @event.listens_for(PortalSession, "after_begin")

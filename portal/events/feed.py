@@ -111,7 +111,7 @@ def tag(company: int, after: Cursor | None, limit: int, next_: Cursor) -> str:
     return f"{next_}-{of}"
 
 
-POLL = "select * from app.feed_poll(%(token)s, %(seen)s, %(stretch)s)"
+POLL = "select epoch, news, company_id, client_id, scopes from app.feed_poll(%s, %s, %s)"
 
 
 def nothing_new(
@@ -125,8 +125,7 @@ def nothing_new(
     if ends is None:
         return None
     seen = Cursor(int(ends[1]), int(ends[2]))
-    asked = {"token": token, "seen": seen.position, "stretch": STRETCH}
-    row = connection.exec_driver_sql(POLL, asked).one()
+    row = connection.exec_driver_sql(POLL, (token, seen.position, STRETCH)).one()
     if row.company_id is None or row.news or row.epoch != seen.epoch:
         return None
     return row if given == tag(row.company_id, after, limit, seen) else None

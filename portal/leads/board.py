@@ -154,9 +154,7 @@ def columns_of(session: PortalSession, state: ListState, since: datetime, shown:
         return []
     page = _newest(session, state, names, since, MOST_CARDS).subquery("page")
     order = [page.c.at.desc(), page.c.subject_id.desc()]
-    rows = queries.shared_rows(
-        session.execute(queries.shared(page, order, session.context.company_id)).mappings()
-    )
+    rows = queries.shared_rows(session.execute(queries.shared(page, order, session.context.company_id)))
     sums = _sums(session, state, names, since)
     filled = [stage for stage in names if sums.get(stage)]
     first = shown if shown in names else next(iter(filled), names[0])

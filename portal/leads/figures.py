@@ -176,17 +176,22 @@ def monday(moment: datetime) -> date:
     return moment.date() - timedelta(days=moment.weekday())
 
 
-def locations_by_region(session: PortalSession) -> dict[str, int]:
-    """ISO 3166-2 code -> active partner locations in it."""
-    rows = session.execute(
-        text("""
-            select f.subdivision, count(*) as n from location_facts f
-            join standings s on s.company_id = f.company_id and s.valid_to is null and s.status = 'active'
-            where f.realm_id = :realm and f.valid_to is null and f.active and f.subdivision is not null group by 1
-        """),
-        {"realm": session.context.realm_id},
-    )
-    return {row.subdivision: row.n for row in rows}
+REGIONS = text("""
+    select f.subdivision, count(*) as n from location_facts f
+    join standings s on s.company_id = f.company_id and s.valid_to is null and s.status = 'active'
+    where f.realm_id = :realm and f.valid_to is null and f.active and f.subdivision is not null group by 1
+""")
+_regions: WeakKeyDictionary[Engine, dict[int, tuple[int, Mapping[str, int]]]] = WeakKeyDictionary()
+
+
+def locations_by_region(session: PortalSession) -> Mapping[str, int]:
+    """ISO 3166-2 code -> active partner locations in it, for the vendor; kept until the directory's version moves."""
+    ctx, kept = session.context, _regions.setdefault(session.get_bind().engine, {})
+    version, found = kept.get(ctx.realm_id, (-1, {}))
+    if version < ctx.directory_version:
+        found = {row.subdivision: row.n for row in session.read(REGIONS, {"realm": ctx.realm_id})}
+        kept[ctx.realm_id] = (ctx.directory_version, found)
+    return found
 
 
 PIPELINE = text("select stage, currency, n, worth from app.pipeline()")
@@ -196,7 +201,7 @@ def pipeline(session: PortalSession) -> tuple[dict[str, int], dict[str, dict[str
     """(stage -> leads, currency -> stage -> worth) of the own company's open leads; currencies are never added up."""
     leads: dict[str, int] = defaultdict(int)
     worth: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for row in session.execute(PIPELINE):
+    for row in session.read(PIPELINE):
         leads[row.stage] += row.n
         if row.worth:
             worth[row.currency][row.stage] += float(row.worth)
@@ -241,13 +246,17 @@ LAPSING = text("""
                           and y.programme = x.programme and y.product_line is not distinct from x.product_line
                           and (y.expires is null or y.expires > :until))
         order by x.company_id, x.programme, x.expires
-    ), nearest as (select * from soon order by expires, company_id limit :n)
-    select n.company_id, c.name, n.programme, p.name as programme_name, n.expires,
-           (select count(*) from offers o where o.company_id = n.company_id and o.offered_at >= :since
-              and o.brief -> 'certifications' ? n.programme) as leads
-    from nearest n join companies c on c.id = n.company_id
+    ), nearest as (
+        select n.*, c.name from (select * from soon order by expires, company_id limit :most) n
+        join companies c on c.id = n.company_id order by n.expires, c.name offset 0
+    )
+    select n.company_id, n.name, n.programme, p.name as programme_name, n.expires, asked.leads
+    from nearest n
+    cross join lateral (
+        select count(*) as leads from offers o where o.company_id = n.company_id and o.offered_at >= :since
+           and o.brief -> 'certifications' ? n.programme) asked
     left join programmes p on p.realm_id = :realm and p.code = n.programme
-    order by n.expires, c.name
+    where asked.leads > 0 or not :asked order by n.expires, n.name limit :n
 """)
 # How many lapsing ones are looked at when only those that offers asked for are wanted.
 MOST_LAPSING = 50
@@ -267,23 +276,26 @@ def lapsing_certificates(
         "company": company,
     }
     most = MOST_LAPSING if asked else limit
-    rows = session.execute(LAPSING, values | {"since": ctx.now - PERIOD, "n": most}).mappings()
-    return [row for row in rows if row["leads"] or not asked][:limit]
+    values |= {"since": ctx.now - PERIOD, "most": most, "asked": asked, "n": limit}
+    return list(session.read(LAPSING, values).mappings())
 
 
 def overdue_steps(session: PortalSession, limit: int = 5) -> list[Row]:
     """Next steps whose day is past, in leads that partners hold."""
-    query = text("""
-        select l.number, l.title, l.next_step, l.next_step_on, l.amount, l.currency, c.name as partner
-        from leads l join companies c on c.id = l.holder_company_id
-        where l.realm_id = :realm and l.assignment = 'held' and l.next_step_on < :today
-          and l.stage not in ('won', 'lost', 'invalid', 'duplicate')
-        order by l.next_step_on desc, l.id limit :n
-    """)
     ctx = session.context
-    return list(
-        session.execute(query, {"realm": ctx.realm_id, "today": ctx.now.date(), "n": limit}).mappings()
-    )
+    values = {"realm": ctx.realm_id, "today": ctx.now.date(), "n": limit}
+    return list(session.read(OVERDUE, values).mappings())
+
+
+OVERDUE = text("""
+    select l.number, l.title, l.next_step, l.next_step_on, l.amount, l.currency, c.name as partner
+    from (select id, number, title, next_step, next_step_on, amount, currency, holder_company_id from leads
+          where realm_id = :realm and assignment = 'held' and holder_company_id is not null and next_step_on < :today
+            and stage not in ('won', 'lost', 'invalid', 'duplicate')
+          order by next_step_on desc, id limit :n) l
+    join companies c on c.id = l.holder_company_id
+    order by l.next_step_on desc, l.id
+""")
 
 
 def team(session: PortalSession) -> Row:

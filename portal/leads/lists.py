@@ -25,7 +25,7 @@ from portal.web.exports import export_response, stream
 from portal.web.i18n import _, localizer, tr
 from portal.web.parts import Action, Empty, Tab
 from portal.web.status import status, status_label
-from portal.web.tables import Column, Listing, ListSpec, ListState, Statements, count, cut
+from portal.web.tables import Column, Listing, ListSpec, ListState, Statements, count, counting, cut
 
 MOST_CHOICES = 60
 NUMBER = re.compile(r"L-[0-9]{1,18}")
@@ -141,12 +141,13 @@ def leads(request: Request) -> Response:
 def _vendors(request: Request) -> Response:
     session, catalogue = request.db, queries.catalogue(request.db)
     state = remembered.state_of(request, vendor_spec(session, catalogue))
-    query = select(*Lead.__table__.c).where(Lead.realm_id == request.ctx.realm_id)
     if state.export:
-        return export_response(state, stream(session, queries.named(*cut(query, state)), list))
+        query = select(*Lead.__table__.c).where(Lead.realm_id == request.ctx.realm_id)
+        return export_response(state, stream(session, queries.named(*cut(query, state)), queries.as_dicts))
     values = {"realm": request.ctx.realm_id, **state.place}
-    rows = [dict(row) for row in session.execute(vendor_page(state), values).mappings()]
-    listing = Listing(state, rows, count(session, query, state, len(rows)), noun=_("leads"))
+    rows = queries.as_dicts(session.read(vendor_page(state), values))
+    total = count(session, vendor_count(state), state, len(rows), values)
+    listing = Listing(state, rows, total, noun=_("leads"))
     new = Action(tr(_("New lead")), "/leads/new", "get", icon="plus")
     values = {
         "listing": listing,
@@ -229,10 +230,25 @@ def partner_page(state: ListState, *, past: bool) -> Select[Any]:
     return _statements.of(state, made, lambda *page: queries.shared(*cut(query, state, *page), COMPANY))
 
 
+def partner_count(state: ListState, *, past: bool) -> Select[Any]:
+    """How many leads `company` has in this state of its list."""
+    return _statements.of(
+        state, ("partners", past), lambda *_: counting(own_shares(COMPANY, past=past), state)
+    )
+
+
+def _every_lead() -> Select[Any]:
+    return select(*Lead.__table__.c).where(Lead.realm_id == bindparam("realm", type_=BigInteger))
+
+
 def vendor_page(state: ListState) -> Select[Any]:
     """The statement of a page for `realm`, `per` and `skip`."""
-    query = select(*Lead.__table__.c).where(Lead.realm_id == bindparam("realm", type_=BigInteger))
-    return _statements.of(state, "vendor", lambda *page: queries.named(*cut(query, state, *page)))
+    return _statements.of(state, "vendor", lambda *page: queries.named(*cut(_every_lead(), state, *page)))
+
+
+def vendor_count(state: ListState) -> Select[Any]:
+    """How many leads `realm` has in this state of the list."""
+    return _statements.of(state, "vendors", lambda *_: counting(_every_lead(), state))
 
 
 def _partners(request: Request) -> Response:
@@ -240,13 +256,14 @@ def _partners(request: Request) -> Response:
     past = request.GET.get("tab") == "past"
     state = remembered.state_of(request, partner_spec(catalogue, past=past))
     company = request.ctx.company_id
-    query = own_shares(company, past=past)
     if state.export:
+        query = own_shares(company, past=past)
         page = queries.shared(*cut(query, state), company)
         return export_response(state, stream(session, page, queries.shared_rows))
-    page = partner_page(state, past=past)
-    rows = queries.shared_rows(session.execute(page, {"company": company, **state.place}).mappings())
-    listing = Listing(state, rows, count(session, query, state, len(rows)), noun=_("leads"))
+    values = {"company": company, **state.place}
+    rows = queries.shared_rows(session.read(partner_page(state, past=past), values))
+    total = count(session, partner_count(state, past=past), state, len(rows), values)
+    listing = Listing(state, rows, total, noun=_("leads"))
     values = {
         "listing": listing,
         "title": tr(_("Our leads")),

@@ -3,24 +3,36 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Select, Subquery, case, func, literal, select, text, true, union_all
-from sqlalchemy.engine import Engine
+from sqlalchemy import (
+    Select,
+    Subquery,
+    TextClause,
+    case,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.engine import Engine, Row
 from sqlalchemy.orm import aliased
 
-from portal.accounts.models import Account, Contact
+from portal.accounts.models import Account
 from portal.clocks import calendars
-from portal.companies.models import Company, Location, LocationFact, Person
+from portal.companies.models import Company
 from portal.companies.queries import vendor_id
 from portal.db import PortalSession
 from portal.errors import NotFound
 from portal.leads.models import Lead, Offer
 from portal.partners.models import Level, ProductLine, Programme
-from portal.sharing.models import Share, Text
 from rules import Calendar
 
+OFFER_COLUMNS = Offer.__table__.c.keys()
+_OFFER = ", ".join(OFFER_COLUMNS)
 View = Literal["vendor", "full", "offer", "past"]
 Mapped = Mapping[Any, Any]  # RowMapping is one; its keys are names of columns
 # Waits for a person of the vendor: nobody could take it, given back without a successor yet, or maybe a repeat.
@@ -55,43 +67,40 @@ def find(session: PortalSession, number: str) -> Seen:
     """The lead with this number; NotFound for a foreign or unknown one alike."""
     if session.context.kind == "partner":
         return _partners_view(session, number)
-    row = session.execute(_by_number(session, number)).mappings().first()
+    row = _by_number(session, number)
     if row is None:
         raise NotFound
-    query = select(*Offer.__table__.c).where(Offer.lead_id == row["id"])
-    offer = session.execute(query.order_by(Offer.id.desc()).limit(1)).mappings().first()
+    offer = session.read(LATEST, {"lead": row["id"]}).mappings().first()
     return Seen("vendor", row["id"], number, row, offer)
 
 
-def _by_number(session: PortalSession, number: str) -> Select[Any]:
-    return select(*Lead.__table__.c).where(
-        Lead.realm_id == session.context.realm_id,
-        Lead.company_id == vendor_id(session),
-        Lead.number == number,
-    )
+_LEAD = ", ".join(Lead.__table__.c.keys())
+LEAD = text(
+    f"select {_LEAD} from leads where realm_id = :realm and company_id = :vendor and number = :number"  # noqa: S608 - ours
+)
+LATEST = text(f"select {_OFFER} from offers where lead_id = :lead order by id desc limit 1")  # noqa: S608 - our own columns
+SHARED = text(f"""
+    select {", ".join(f"o.{name}" for name in OFFER_COLUMNS)},
+           s.level as share_level, s.state as share_state, s.at
+    from offers o join shares s on s.company_id = :me and s.subject_type = 'lead' and s.subject_id = o.lead_id
+    where o.company_id = :me and o.lead_number = :number order by o.id desc limit 1
+""")  # noqa: S608 - our own columns
+
+
+def _by_number(session: PortalSession, number: str) -> Mapped | None:
+    values = {"realm": session.context.realm_id, "vendor": vendor_id(session), "number": number}
+    return session.read(LEAD, values).mappings().first()
 
 
 def _partners_view(session: PortalSession, number: str) -> Seen:
     """What the partner's share lets it see: the offer view, all, or its own line."""
-    me = session.context.company_id
-    query = (
-        select(
-            *Offer.__table__.c, Share.level.label("share_level"), Share.state.label("share_state"), Share.at
-        )
-        .join(
-            Share,
-            (Share.company_id == me) & (Share.subject_type == "lead") & (Share.subject_id == Offer.lead_id),
-        )
-        .where(Offer.company_id == me, Offer.lead_number == number)
-        .order_by(Offer.id.desc())
-        .limit(1)
-    )
-    row = session.execute(query).mappings().first()
+    values = {"me": session.context.company_id, "number": number}
+    row = session.read(SHARED, values).mappings().first()
     if row is None:
         raise NotFound
     share = {"level": row["share_level"], "state": row["share_state"], "at": row["at"]}
     level: View = row["share_level"]
-    lead = session.execute(_by_number(session, number)).mappings().first() if level == "full" else None
+    lead = _by_number(session, number) if level == "full" else None
     return Seen(level, row["lead_id"], number, lead, row, share)
 
 
@@ -110,62 +119,64 @@ def number_of_offer(session: PortalSession, offer_id: int) -> str:
     return str(found)
 
 
+CUSTOMER = text("""
+    select a.name, a.industry, a.website, a.external_key, c.name as contact, c.email, c.phone, c.street, c.language
+    from accounts a left join contacts c on c.id = :contact where a.id = :account
+""")
+
+
 def customer(session: PortalSession, lead: Mapped) -> tuple[Mapped | None, Mapped | None]:
     """(account, contact) of an open lead."""
-    query = (
-        select(Account.name, Account.industry, Account.website, Account.external_key)
-        .add_columns(
-            Contact.name.label("contact"), Contact.email, Contact.phone, Contact.street, Contact.language
-        )
-        .join(Contact, Contact.id == lead["contact_id"], isouter=True)
-        .where(Account.id == lead["account_id"])
-    )
-    row = session.execute(query).mappings().first()
+    values = {"account": lead["account_id"], "contact": lead["contact_id"]}
+    row = session.read(CUSTOMER, values).mappings().first()
     if row is None:
         return None, None
     return row, row if lead["contact_id"] is not None else None
 
 
+RAW = text("""
+    select body, created_at, expires_at from texts
+    where subject_type = 'lead' and subject_id = :lead and kind = 'request' and (expires_at is null or expires_at > :now)
+    order by id desc limit 1
+""")
+
+
 def raw_request(session: PortalSession, lead_id: int) -> Mapped | None:
     """The request as it came, while it is kept; only the vendor's people see it."""
-    query = (
-        select(Text.body, Text.created_at, Text.expires_at)
-        .where(Text.subject_type == "lead", Text.subject_id == lead_id, Text.kind == "request")
-        .where(Text.expires_at.is_(None) | (Text.expires_at > session.context.now))
-        .order_by(Text.id.desc())
-        .limit(1)
-    )
-    return session.execute(query).mappings().first()
+    return session.read(RAW, {"lead": lead_id, "now": session.context.now}).mappings().first()
+
+
+def _named(table: str) -> TextClause:
+    return text(f"select id, name from {table} where id = any(cast(:ids as bigint[]))")  # noqa: S608 - our own
+
+
+COMPANY_NAMES, PEOPLE_NAMES = _named("companies"), _named("people")
+
+
+def _names(session: PortalSession, query: TextClause, ids: Iterable[int | None]) -> dict[int, str]:
+    wanted = {i for i in ids if i is not None}
+    return {row.id: row.name for row in session.read(query, {"ids": list(wanted)})} if wanted else {}
 
 
 def company_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int, str]:
     """Names of companies the reader may know."""
-    wanted = {i for i in ids if i is not None}
-    if not wanted:
-        return {}
-    return {
-        r.id: r.name for r in session.execute(select(Company.id, Company.name).where(Company.id.in_(wanted)))
-    }
+    return _names(session, COMPANY_NAMES, ids)
 
 
 def people_names(session: PortalSession, ids: Iterable[int | None]) -> dict[int, str]:
     """Names of people the reader may know (a partner: its own)."""
-    wanted = {i for i in ids if i is not None}
-    if not wanted:
-        return {}
-    return {
-        r.id: r.name for r in session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))
-    }
+    return _names(session, PEOPLE_NAMES, ids)
+
+
+PLACE = text("""
+    select l.name, f.city, f.lat, f.lon, f.calendar from locations l
+    join location_facts f on f.location_id = l.id and f.valid_to is null where l.id = :location
+""")
 
 
 def place_of(session: PortalSession, location_id: int) -> Mapped | None:
     """Town, coordinates and calendar of a location that the reader may know."""
-    query = (
-        select(Location.name, LocationFact.city, LocationFact.lat, LocationFact.lon, LocationFact.calendar)
-        .join(LocationFact, (LocationFact.location_id == Location.id) & LocationFact.valid_to.is_(None))
-        .where(Location.id == location_id)
-    )
-    return session.execute(query).mappings().first()
+    return session.read(PLACE, {"location": location_id}).mappings().first()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,39 +261,33 @@ def queue_condition() -> Any:
     return Lead.stage.not_in(CLOSED) & (Lead.assignment.in_(QUEUE_ASSIGNMENTS) | suspected)
 
 
-def queue_count(session: PortalSession, limit: int = 1000) -> int:
-    """How many leads wait in the queue, counted up to a limit."""
-    inner = (
-        select(Lead.id).where(Lead.realm_id == session.context.realm_id, queue_condition()).limit(limit + 1)
-    )
-    return int(session.execute(select(func.count()).select_from(inner.subquery())).scalar_one())
+OPEN = text(f"""
+    select {_OFFER} from offers where company_id = :me and state = 'offered' and deadline_at > :now
+    order by deadline_at, id limit :n
+""")  # noqa: S608 - our own columns
 
 
 def open_offers(session: PortalSession, limit: int = 100) -> list[Mapped]:
     """The own company's offers that wait for an answer, the first deadline first."""
     ctx = session.context
-    query = (
-        select(*Offer.__table__.c)
-        .where(Offer.company_id == ctx.company_id, Offer.state == "offered", Offer.deadline_at > ctx.now)
-        .order_by(Offer.deadline_at, Offer.id)
-        .limit(limit)
-    )
-    return list(session.execute(query).mappings())
+    return list(session.read(OPEN, {"me": ctx.company_id, "now": ctx.now, "n": limit}).mappings())
 
 
 def past_offers(session: PortalSession, states: Sequence[str], limit: int = 200) -> list[Mapped]:
     """The own company's answered or missed offers, newest first; each state is read no further than the limit."""
-    one_state = [
-        select(*Offer.__table__.c)
-        .where(Offer.company_id == session.context.company_id, Offer.state == state)
-        .order_by(Offer.offered_at.desc())
-        .limit(limit)
-        .subquery()
+    values = {"me": session.context.company_id, "n": limit}
+    return list(session.read(_past(tuple(states)), values).mappings())
+
+
+@cache
+def _past(states: tuple[str, ...]) -> TextClause:
+    one = (
+        f"(select {_OFFER} from offers where company_id = :me and state = '{state}'"  # noqa: S608 - our own words
+        " order by offered_at desc limit :n)"
         for state in states
-    ]
-    found = union_all(*(select(*one.c) for one in one_state)).subquery()
-    query = select(*found.c).order_by(found.c.offered_at.desc(), found.c.id.desc()).limit(limit)
-    return list(session.execute(query).mappings())
+    )
+    both = " union all ".join(one)
+    return text(f"select * from ({both}) as found order by offered_at desc, id desc limit :n")  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,24 +316,26 @@ COUNTS = text("""
 def offer_counts(session: PortalSession) -> OfferCounts:
     """Counts for the tabs of the inbox; one statement."""
     ctx = session.context
-    found = session.execute(COUNTS, {"me": ctx.company_id, "now": ctx.now}).one()
+    found = session.read(COUNTS, {"me": ctx.company_id, "now": ctx.now}).one()
     return OfferCounts(*(int(n) for n in found))
+
+
+ANSWERS = text("""
+    select offered_at, answered_at, deadline_at, state, lead_number, location_id from offers
+    where company_id = :me and offered_at >= :since and state in ('accepted', 'declined', 'expired')
+    order by offered_at desc limit 500
+""")
 
 
 def answers_since(session: PortalSession, since: datetime) -> list[Mapped]:
     """Own offers answered, or lapsed, since a moment: times, state, and the location asked."""
-    query = (
-        select(Offer.offered_at, Offer.answered_at, Offer.deadline_at, Offer.state, Offer.lead_number)
-        .add_columns(Offer.location_id)
-        .where(
-            Offer.company_id == session.context.company_id,
-            Offer.offered_at >= since,
-            Offer.state.in_(("accepted", "declined", "expired")),
-        )
-        .order_by(Offer.offered_at.desc())
-        .limit(500)
-    )
-    return list(session.execute(query).mappings())
+    return list(session.read(ANSWERS, {"me": session.context.company_id, "since": since}).mappings())
+
+
+CALENDARS = text("""
+    select location_id, calendar from location_facts
+    where location_id = any(cast(:ids as bigint[])) and valid_to is null
+""")
 
 
 def calendars_of(session: PortalSession, location_ids: Iterable[int]) -> dict[int, Calendar]:
@@ -336,10 +343,8 @@ def calendars_of(session: PortalSession, location_ids: Iterable[int]) -> dict[in
     wanted = set(location_ids)
     if not wanted:
         return {}
-    query = select(LocationFact.location_id, LocationFact.calendar).where(
-        LocationFact.location_id.in_(wanted), LocationFact.valid_to.is_(None)
-    )
-    return {row.location_id: calendars.load(row.calendar) for row in session.execute(query)}
+    found = session.read(CALENDARS, {"ids": list(wanted)})
+    return {row.location_id: calendars.load(row.calendar) for row in found}
 
 
 # Written out, so that every plan of it may use the index of open steps.
@@ -353,7 +358,7 @@ STEPS_DUE = text("""
 def steps_due(session: PortalSession, limit: int = 5) -> list[Mapped]:
     """Leads the own company holds with a next step, the nearest day first."""
     values = {"me": session.context.company_id, "n": limit}
-    return list(session.execute(STEPS_DUE, values).mappings())
+    return list(session.read(STEPS_DUE, values).mappings())
 
 
 ENDED = ("won", "lost", "invalid", "duplicate")
@@ -395,18 +400,24 @@ def shared(page: Subquery, order: Sequence[Any], company_id: Any) -> Select[Any]
     )
 
 
-def shared_rows(found: Iterable[Mapped]) -> list[dict[str, Any]]:
+def as_dicts(found: Iterable[Row[Any]]) -> list[dict[str, Any]]:
+    """Rows by the names of their columns, as lists and files show them."""
+    return [row._asdict() for row in found]
+
+
+def shared_rows(found: Iterable[Row[Any]]) -> list[dict[str, Any]]:
     """Rows of `shared` as the list shows them."""
     return [_shared_row(row) for row in found]
 
 
-def _shared_row(row: Mapped) -> dict[str, Any]:
-    shown = dict(row.items())
+def _shared_row(row: Row[Any]) -> dict[str, Any]:
+    shown = row._asdict()
     brief = shown["brief"]
-    shown |= {"id": shown["subject_id"], "band": None, "number": shown["number"] or ""}
+    shown["id"], shown["band"], shown["number"] = shown["subject_id"], None, shown["number"] or ""
     if shown["state"] in ENDED:  # what was planned before it ended is due no more
-        shown |= {"next_step": None, "next_step_on": None}
+        shown["next_step"] = shown["next_step_on"] = None
     if brief is not None:
-        shown |= {key: brief.get(key) for key in ("title", "country", "postal", "city", "band")}
-        shown["product_lines"] = brief.get("product_lines")
-    return shown | {"product_lines": shown["product_lines"] or ()}
+        for key in ("title", "country", "postal", "city", "band", "product_lines"):
+            shown[key] = brief.get(key)
+    shown["product_lines"] = shown["product_lines"] or ()
+    return shown

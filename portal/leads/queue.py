@@ -69,7 +69,7 @@ def queue(request: Request) -> Response:
     query = select(*Lead.__table__.c).where(Lead.realm_id == request.ctx.realm_id, queries.queue_condition())
     page = queries.named(*cut(query, state))
     if state.export:
-        return export_response(state, stream(session, page, list))
+        return export_response(state, stream(session, page, queries.as_dicts))
     rows = session.execute(page).mappings().all()
     listing = Listing(state, rows, count(session, query, state, len(rows)), noun=_("leads"))
     values = {

@@ -32,7 +32,8 @@ def partners(request: Request) -> Any:
     if state.export:
         return export_response(state, stream(request.db, apply(query, state)))
     rows = request.db.execute(apply(query, state)).all()
-    return {"listing": Listing(state, rows, count(request.db, query, state), noun=_("partners"))}
+    total = count(request.db, query, state, len(rows))
+    return {"listing": Listing(state, rows, total, noun=_("partners"))}
 
 
 def partner(request: Request) -> dict[str, Any]:

@@ -7,6 +7,7 @@ locations added later are left out, so a snapshot never holds less or more candi
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,6 +43,7 @@ class Plan:
 # Facts without an end are valid at this time too: the current ones, whatever the realm's clock says.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
+_loading = Lock()
 _plans: WeakKeyDictionary[Engine, dict[int, Plan]] = WeakKeyDictionary()
 
 
@@ -53,8 +55,10 @@ def plan(session: PortalSession, version: int | None = None) -> Plan:
     kept = _plans.setdefault(bind.engine, {})
     found = kept.get(ctx.realm_id)
     if found is None or found.version < wanted:
-        found = load(session, wanted, found)
-        kept[ctx.realm_id] = found
+        with _loading:  # whoever else wants it meanwhile waits for this reading of it, which takes a second
+            found = kept.get(ctx.realm_id)
+            if found is None or found.version < wanted:
+                found = kept[ctx.realm_id] = load(session, wanted, found)
     return found
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 # 'code' and 'half': somebody whose sign-in still lacks something; they see the own rows alone (migration 0002).
 Kind = Literal["vendor", "partner", "link", "public", "system", "code", "half"]
 
-ENTER = text("select * from app.enter(:purpose, :hash, null)")
-ENTER_HALF = text("select * from app.enter_half(:hash)")
-ACT = text("select * from app.act(:realm, :kind, :company, :person, :subject)")
+# In the driver's own words: they open every transaction.
+ENTER = "select * from app.enter(%s, %s, null)"
+ENTER_HALF = "select * from app.enter_half(%s)"
+ACT = "select * from app.act(%s, %s, %s, %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +82,12 @@ def digest(secret: str) -> bytes:
 def enter(connection: Connection, credential: Credential) -> Context:
     """Open the context on `connection`; an unknown, expired or revoked credential becomes kind `public`."""
     if isinstance(credential, Acting):
-        parameters = {
-            "realm": credential.realm_id,
-            "kind": credential.kind,
-            "company": credential.company_id,
-            "person": credential.person_id,
-            "subject": credential.subject_id,
-        }
-        row = connection.execute(ACT, parameters).one()
+        who = (credential.realm_id, credential.kind, credential.company_id, credential.person_id)
+        row = connection.exec_driver_sql(ACT, (*who, credential.subject_id)).one()
     elif credential.purpose == "half":
-        row = connection.execute(ENTER_HALF, {"hash": credential.hash}).one()
+        row = connection.exec_driver_sql(ENTER_HALF, (credential.hash,)).one()
     else:
-        row = connection.execute(ENTER, {"purpose": credential.purpose, "hash": credential.hash}).one()
+        row = connection.exec_driver_sql(ENTER, (credential.purpose, credential.hash)).one()
     now = credential.now if isinstance(credential, Acting) and credential.now else row.now
     return Context(
         realm_id=row.realm_id,

@@ -23,9 +23,9 @@ IN_MEMORY = 2 * 1024 * 1024
 def stream(
     session: Any, query: Select[Any], fill: Callable[[Sequence[Any]], Iterable[Any]] | None = None
 ) -> Iterator[Any]:
-    """Rows of an export, EXPORT_CHUNK at a time; `fill` names what a page's rows name (mappings in, rows out)."""
+    """Rows of an export, EXPORT_CHUNK at a time; `fill` names what a page's rows name (rows in, rows out)."""
     found = session.execute(query, execution_options={"yield_per": EXPORT_CHUNK})
-    for part in (found.mappings() if fill else found).partitions():
+    for part in found.partitions():
         yield from fill(part) if fill else part
 
 

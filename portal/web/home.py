@@ -11,7 +11,7 @@ from pyramid.response import Response
 from sqlalchemy import text
 
 from integrations import charts
-from portal.leads import figures, queries, questions, words
+from portal.leads import figures, questions, words
 from portal.leads.waybill import money
 from portal.partners.proposals import queries as proposals
 from portal.partners.proposals.kinds import KINDS
@@ -76,7 +76,7 @@ def vendor_page(request: Request) -> dict[str, Any]:
         needs += [_parked(row) for row in session.execute(PARKED)]
     if request.may("lead.queue"):
         waiting = figures.waiting_leads(session)
-        needs += [_waiting(row) for row in waiting] + _rest(queries.queue_count(session), len(waiting))
+        needs += [_waiting(row) for row in waiting] + _rest(request.shell.waiting or 0, len(waiting))
         lapsing = figures.lapsing_certificates(session, CERTIFICATE_DAYS, asked=True)
         needs += [_certificate(row) for row in lapsing]
     if request.may("partner.edit"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pyramid.csrf import get_csrf_token
 from pyramid.interfaces import IRoutesMapper
 from pyramid.threadlocal import get_current_request
 
-from portal.web import cells, formatting, keys, maps, parts
+from portal.web import cells, formatting, keys, maps, parts, rendering
 from portal.web.flash import flashes
 from portal.web.i18n import Said, languages, ntr, tr
 from portal.web.icons import icon
@@ -100,12 +100,14 @@ def setup(env: Any) -> None:
         sent_form=sent_form,
         list_rows=cells.body,
         list_bar=cells.bar,
+        once=rendering.once,
         region_map=maps.region_map,
         journey_map=maps.journey_map,
         pin_map=maps.pin_map,
     )
     env.filters.update(tr=tr, initials=parts.initials, tuple_=tuple)
     env.trim_blocks = env.lstrip_blocks = True
+    env.context_class = rendering.PageContext
 
 
 def search_path() -> list[str]:
@@ -121,6 +123,8 @@ def includeme(config: Any) -> None:
         {"jinja2.i18n.domain": "interline", "jinja2.i18n.gettext": Said, "jinja2.filters": {}}
     )
     config.include("pyramid_jinja2")
+    # Said here, not in an include of its own, it wins over the one that pyramid_jinja2 has just said.
+    config.add_renderer(".jinja2", partial(rendering.PageRenderer, config.get_jinja2_environment))
     for folder in reversed(search_path()):
         config.add_jinja2_search_path(folder, prepend=True)
     config.add_translation_dirs("portal:locale")

@@ -3,18 +3,19 @@
 Single keys can be turned off in the profile (WCAG 2.1.4); they never act while somebody types.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
-from pyramid.threadlocal import get_current_request
 from sqlalchemy import update
 
 from portal.companies.models import Person
 from portal.db import PortalSession
+from portal.security.context import Context
+from portal.security.permissions import permits
 from portal.web.flash import flash
 from portal.web.i18n import _, tr
 from portal.web.shell import PARTNER_NAV, VENDOR_NAV
@@ -76,10 +77,11 @@ def keys() -> Sequence[Key]:
     return KEYS
 
 
-def goes() -> list[Go]:
-    """The pages that the reader of this page may go to."""
-    may: Callable[[str], bool] | None = getattr(get_current_request(), "may", None)
-    return [go for go in GOES if may is not None and may(go.permission or IN_NAVIGATION[go.url])]
+def goes(ctx: Context | None) -> tuple[Go, ...]:
+    """The pages that this reader may go to; None: nobody."""
+    return tuple(
+        go for go in GOES if ctx is not None and permits(ctx, go.permission or IN_NAVIGATION[go.url])
+    )
 
 
 def help_body() -> Markup:

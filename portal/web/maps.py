@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from integrations.markup import filled
 from portal.web.i18n import _, localizer, tr
 from portal.web.parts import Pin
 
@@ -197,27 +198,30 @@ def ground(view: View) -> tuple[Markup, bool]:
     if data is None:
         return Markup(""), False
     d = "".join(_path(_ring_points(data, ring, view)) for ring in _rings_in(data, view, [""]))
-    return Markup('<rect class="water" width="{}" height="{}"/><path class="land" d="{}"/>').format(
-        view.width, view.height, d
+    return filled(
+        '<rect class="water" width="{}" height="{}"/><path class="land" d="{}"/>', view.width, view.height, d
     ), True
 
 
 def _pin(pin: Pin, x: float, y: float) -> Markup:
-    label = Markup("<title>{}</title>").format(pin.label) if pin.label else Markup("")
+    label = filled("<title>{}</title>", pin.label) if pin.label else Markup("")
     if pin.kind == "customer":
-        shape = Markup('<rect class="cust" x="{:.1f}" y="{:.1f}" width="9" height="9"/>').format(
-            x - 4.5, y - 4.5
-        )
+        shape = filled('<rect class="cust" x="{:.1f}" y="{:.1f}" width="9" height="9"/>', x - 4.5, y - 4.5)
     elif pin.kind == "short":
-        shape = Markup('<path d="M{:.1f} {:.1f}l7 7-7 7-7-7z"/>').format(x, y - 7)
+        shape = filled('<path d="M{:.1f} {:.1f}l7 7-7 7-7-7z"/>', x, y - 7)
     elif pin.kind == "refused":
-        shape = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4"/>').format(x, y)
+        shape = filled('<circle cx="{:.1f}" cy="{:.1f}" r="4"/>', x, y)
     else:
-        shape = Markup(
-            '<circle cx="{:.1f}" cy="{:.1f}" r="9.5"/><text x="{:.1f}" y="{:.1f}">{}</text>'
-        ).format(x, y, x, y + 4, pin.text)
-    body = Markup('<g class="pin {}" data-pin="{}">{}{}</g>').format(pin.kind, pin.label, label, shape)
-    return Markup('<a href="{}" aria-label="{}">{}</a>').format(pin.url, pin.label, body) if pin.url else body
+        shape = filled(
+            '<circle cx="{:.1f}" cy="{:.1f}" r="9.5"/><text x="{:.1f}" y="{:.1f}">{}</text>',
+            x,
+            y,
+            x,
+            y + 4,
+            pin.text,
+        )
+    body = filled('<g class="pin {}" data-pin="{}">{}{}</g>', pin.kind, pin.label, label, shape)
+    return filled('<a href="{}" aria-label="{}">{}</a>', pin.url, pin.label, body) if pin.url else body
 
 
 def spread(
@@ -270,9 +274,8 @@ def _label(name: str, css: str, x: float, y: float, taken: list[Box], view: View
         free = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
         if free and box[0] > EDGE and box[2] < view.width - EDGE and 12 + EDGE < top < view.height - EDGE:
             taken.append(box)
-            return Markup('<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-                css, left, top, anchor, name
-            )
+            line = '<text class="lb{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
+            return filled(line, css, left, top, anchor, name)
     return Markup("")
 
 
@@ -290,9 +293,9 @@ def _labels(placed: list[tuple[Pin, float, float]], view: View) -> Markup:
             continue
         label = _label(name, "", x, y, taken, view, off=13 if hidden else 6)
         if label and not hidden:
-            towns += Markup('<circle class="town" cx="{:.1f}" cy="{:.1f}" r="2"/>').format(x, y)
+            towns += filled('<circle class="town" cx="{:.1f}" cy="{:.1f}" r="2"/>', x, y)
         towns += label
-    return Markup('{}<g class="towns" aria-hidden="true">{}</g>').format(out, towns)
+    return filled('{}<g class="towns" aria-hidden="true">{}</g>', out, towns)
 
 
 def _with_landmarks(view: View) -> View:
@@ -330,18 +333,17 @@ def pin_map(
     if ring_km and pins:
         x, y = view.xy(pins[0].lat, pins[0].lon)
         r = view.km(ring_km)
-        out += Markup('<circle class="ring" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(x, y, r)
-        out += Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g} km</text>').format(
-            x, y + r + 14, ring_km
+        out += filled('<circle class="ring" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>', x, y, r)
+        out += filled(
+            '<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g} km</text>', x, y + r + 14, ring_km
         )
     ends = {p.kind: (x, y) for p, x, y in reversed(placed)}
     if link and "customer" in ends and "first" in ends:
         (x1, y1), (x2, y2) = ends["customer"], ends["first"]
-        out += Markup('<path class="lnk" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x1, y1, x2, y2)
+        out += filled('<path class="lnk" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>', x1, y1, x2, y2)
     out += Markup("").join(_pin(p, x, y) for p, x, y in reversed(placed)) + _labels(placed, view)
-    return Markup(
-        '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice" role="{}" aria-label="{}">{}</svg>'
-    ).format(
+    return filled(
+        '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice" role="{}" aria-label="{}">{}</svg>',
         "wide" if width > 500 else "",
         width,
         height,
@@ -393,13 +395,13 @@ def region_map(
             "other" if number is None else "k0" if number == 0 else f"k{1 + sum(number >= s for s in steps)}"
         )
         said = name if number is None else f"{name} {number}"
-        out += Markup('<path class="{}" d="{}"><title>{}</title></path>').format(css, d, said)
+        out += filled('<path class="{}" d="{}"><title>{}</title></path>', css, d, said)
     hatch = Markup(
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect class="fsurf" width="6" height="6"/><rect class="fbad" width="2" height="6"/></pattern></defs>'
     )
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
-        width, height, title, hatch, out
+    return filled(
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>', width, height, title, hatch, out
     )
 
 
@@ -423,10 +425,9 @@ def _journey(vendor: str, _language: str) -> Markup:
     view = View(50.75, 12.5, 3700, width, height)
     out = ground(view)[0]
     (x1, y1), (x2, y2), (x3, y3), (x4, y4) = (view.xy(lat, lon) for lat, lon, _name in JOURNEY)
-    out += Markup(
+    out += filled(
         '<path class="way" d="M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}"/>'
-        '<path class="way n" d="M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}"/>'
-    ).format(
+        '<path class="way n" d="M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}"/>',
         x1,
         y1,
         x2 - 60,
@@ -451,20 +452,20 @@ def _journey(vendor: str, _language: str) -> Markup:
         (x4, y4, "open", tr(_("Your customer")), ""),
     )
     for x, y, css, name, at in stops:
-        out += Markup('<circle class="{}" cx="{:.0f}" cy="{:.0f}" r="{}"/>').format(
-            css, x, y, 9 if css == "hold" else 6
+        out += filled(
+            '<circle class="{}" cx="{:.0f}" cy="{:.0f}" r="{}"/>', css, x, y, 9 if css == "hold" else 6
         )
         if css == "hold":
-            out += Markup('<circle class="in" cx="{:.0f}" cy="{:.0f}" r="4.5"/>').format(x, y)
+            out += filled('<circle class="in" cx="{:.0f}" cy="{:.0f}" r="4.5"/>', x, y)
         left, anchor = (x - 16, "end") if css == "open" else (x + 18, "start")
-        out += Markup('<text class="nm" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>').format(
-            left, y - 4, anchor, name
+        out += filled(
+            '<text class="nm" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>', left, y - 4, anchor, name
         )
-        out += Markup('<text class="at" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>').format(
-            left, y + 14, anchor, at
+        out += filled(
+            '<text class="at" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>', left, y + 14, anchor, at
         )
-    return Markup('<svg viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice">{}</svg>').format(
-        width, height, out
+    return filled(
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid slice">{}</svg>', width, height, out
     )
 
 

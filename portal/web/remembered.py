@@ -12,16 +12,11 @@ from urllib.parse import parse_qsl, urlencode
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from sqlalchemy import (
-    BigInteger,
-    Select,
-    String,
-    bindparam,
     delete,
     func,
     insert,
-    literal,
     select,
-    true,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -65,35 +60,30 @@ def memory_name(spec: ListSpec, params: Any) -> str:
     return f"{spec.name}-{tab}" if tab in spec.tabs else spec.name
 
 
-def _remembered() -> Select[Any]:
-    """What one list remembers beside each saved filter the reader may apply; one row at least."""
-    company, name = bindparam("company", type_=BigInteger), bindparam("list", type_=String)
-    own = (
-        select(ListMemory.columns, ListMemory.query, ListMemory.default_id)
-        .where(ListMemory.company_id == company, ListMemory.list == name)
-        .where(ListMemory.person_id == bindparam("person", type_=BigInteger))
-        .subquery()
+# What one list remembers beside each saved filter the reader may apply; one row at least.
+REMEMBERED = text("""
+    select own.columns, own.query, own.default_id, saved.id, saved.name, saved.query as saved, saved.shared, saved.person_id
+    from (select 1) as one
+    left join list_memories own on own.company_id = :company and own.person_id = :person and own.list = :list
+    left join saved_filters saved on saved.company_id = :company and saved.list = :list
+    order by lower(saved.name), saved.id
+""")
+# Not worth waiting for the disk: whoever lost power finds the list as it was a moment before.
+WRITTEN = text("""
+    with written as (
+        insert into list_memories (realm_id, company_id, person_id, list, columns, query)
+        values (:realm, :company, :person, :list, :columns, :query)
+        on conflict (company_id, person_id, list) do update set columns = excluded.columns, query = excluded.query
     )
-    saved = (
-        select(SavedFilter.id, SavedFilter.name, SavedFilter.query.label("saved"), SavedFilter.shared)
-        .add_columns(SavedFilter.person_id)
-        .where(SavedFilter.company_id == company, SavedFilter.list == name)
-        .subquery()
-    )
-    one = select(literal(1).label("one")).subquery()
-    both = select(own, saved).select_from(one.outerjoin(own, true()).outerjoin(saved, true()))
-    return both.order_by(func.lower(saved.c.name), saved.c.id)
-
-
-# Made once: every list asks it.
-REMEMBERED = _remembered()
+    select set_config('synchronous_commit', 'off', true)
+""")
 
 
 def remembered(session: PortalSession, name: str) -> Memory:
     """What the reader's list of this name remembers, with the saved filters that the reader may apply."""
     ctx = session.context
     values = {"company": ctx.company_id, "person": ctx.person_id, "list": name}
-    rows = session.execute(REMEMBERED, values).all()
+    rows = session.read(REMEMBERED, values).all()
     views = [
         SavedView(row.id, row.name, row.saved, row.shared, row.person_id == ctx.person_id)
         for row in rows
@@ -162,7 +152,14 @@ def _remember(session: PortalSession, memory: Memory, state: ListState, *, chose
         columns = None if state.cols == state.spec.default_cols else state.cols
     query = state.query()
     if (columns, query) != (memory.columns, memory.query) and len(query) <= MAX_QUERY:
-        _write(session, memory.name, columns=",".join(columns) if columns else None, query=query)
+        ctx = session.context
+        values = {
+            "realm": ctx.realm_id,
+            "company": ctx.company_id,
+            "person": ctx.person_id,
+            "list": memory.name,
+        }
+        session.read(WRITTEN, {**values, "columns": ",".join(columns) if columns else None, "query": query})
 
 
 def _write(session: PortalSession, name: str, **values: Any) -> None:

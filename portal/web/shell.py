@@ -53,6 +53,7 @@ class Shell:
     nav: list[NavItem] = field(default_factory=list)
     ctx: Context | None = None
     shortcuts: bool = True
+    waiting: int | None = None  # what waits where the navigation says so
 
 
 # label, address, permission, what waits there
@@ -89,7 +90,7 @@ def _frame(request: Request) -> Shell:
     if ctx is None:
         return Shell()
     name, waiting, shortcuts = _asked(request, ctx)
-    shell = Shell(site=Site(name) if name else Site(), ctx=ctx, shortcuts=shortcuts)
+    shell = Shell(site=Site(name) if name else Site(), ctx=ctx, shortcuts=shortcuts, waiting=waiting)
     if ctx.person_id is None or ctx.kind not in ("vendor", "partner"):
         return shell
     partner = ctx.kind == "partner"

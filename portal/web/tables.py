@@ -416,11 +416,23 @@ def filtered(query: Select[Any], state: ListState) -> Select[Any]:
     return query
 
 
-def count(session: Any, query: Select[Any], state: ListState, shown: int | None = None) -> int:
+def counting(query: Select[Any], state: ListState) -> Select[Any]:
+    """The statement that counts the rows that match, up to one more than COUNT_LIMIT."""
+    bare = filtered(query, state).with_only_columns(literal_column("1"), maintain_column_froms=True)
+    return select(func.count()).select_from(bare.order_by(None).limit(COUNT_LIMIT + 1).subquery())
+
+
+def count(
+    session: Any,
+    query: Select[Any],
+    state: ListState,
+    shown: int | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> int:
     """Rows that match, exact up to COUNT_LIMIT, COUNT_LIMIT + 1 for more; not asked for when the `shown` rows of
-    this page say it."""
+    this page say it. query: the list's, or (with the `values` it is asked with) a statement that `counting` made."""
     if shown is not None and shown < state.per and (shown or state.page == 1):
         return min(state.offset + shown, COUNT_LIMIT + 1)
-    bare = filtered(query, state).with_only_columns(literal_column("1"), maintain_column_froms=True)
-    inner = bare.order_by(None).limit(COUNT_LIMIT + 1).subquery()
-    return int(session.execute(select(func.count()).select_from(inner)).scalar_one())
+    if values is None:
+        return int(session.execute(counting(query, state)).scalar_one())
+    return int(session.read(query, values).scalar_one())

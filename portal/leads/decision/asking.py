@@ -69,7 +69,6 @@ def _whole(get: Any, key: str) -> int | None:
 
 def why_not(request: Request, asked: Asked, decided: Decided, catalogue: Catalogue) -> dict[str, Any]:
     """The answer about one partner: its gates with facts, and where it would stand."""
-    names = sorted({c.name for c in decided.today.snapshot.candidates if c.id in decided.gates})[:1000]
     found = queries.named(decided, asked.q) if asked.q else []
     candidate = decided.candidate(asked.why) if asked.why else None
     if asked.why and (candidate is None or candidate.id not in decided.gates):
@@ -77,7 +76,7 @@ def why_not(request: Request, asked: Asked, decided: Decided, catalogue: Catalog
     if candidate is None and len(found) == 1:
         candidate = found[0]
     base: dict[str, Any] = {
-        "names": names,
+        "names": queries.names(request.db, decided),
         "choose": [],
         "missing": bool(asked.q) and not found,
         "told": None,

@@ -89,7 +89,7 @@ def funnel(decided: Decided, url: Any, catalogue: Catalogue) -> list[Gate]:
     before = decided.row.candidates
     day = fmt.day_text(decided.request.day)
     bars = [Gate(tr(_("Partner locations")), before, tr(_("on ${day}", mapping={"day": day})))]
-    left_out = len(decided.stopped_at("excluded"))
+    left_out = decided.stopped_at("excluded")
     if left_out:
         before -= left_out
         dropped = ntr("${n} had it already", "${n} had it already", left_out)
@@ -177,7 +177,7 @@ def nobody(decided: Decided, catalogue: Catalogue) -> str:
         if name == gate:
             break
         before = left
-    n, left_out = decided.row.candidates, len(decided.stopped_at("excluded"))
+    n, left_out = decided.row.candidates, decided.stopped_at("excluded")
     start = ntr(
         "Nobody could take this lead: of ${n} partner location",
         "Nobody could take this lead: of ${n} partner locations",

@@ -20,7 +20,7 @@ from portal.leads.queries import Catalogue, Seen
 from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
 from portal.web.parts import Pin, Tab
-from rules import ALL_GATES, Candidate, distance_m
+from rules import ALL_GATES
 
 PAGE = 50
 MOST_PINS = 120
@@ -39,7 +39,7 @@ def decision_page(request: Request) -> Response:
             "decision/none.jinja2", {"number": seen.number, "w": _strip(request, seen)}, request=request
         )
     asked = asking.read(request, seen.number, all_of_them[0].id)
-    decided = queries.load(request.db, seen.id, asked.decision)
+    decided = queries.load(request.db, seen.id, asked.decision, seen.offer)
     if decided is None:
         raise NotFound
     return render_to_response(
@@ -69,7 +69,6 @@ def _page(
     still = bool(
         decided.offer and decided.offer["state"] in ("offered", "accepted") and not decided.offer["ended_at"]
     )
-    refused = [i for i, gate in decided.gates.items() if gate and (asked.gate is None or gate == asked.gate)]
     why = asking.why_not(request, asked, decided, catalogue)
     values = {
         "number": seen.number,
@@ -80,7 +79,7 @@ def _page(
         "gates": telling.funnel(
             decided, lambda gate: asked.url(tab="refused", gate=gate) + "#candidates", catalogue
         ),
-        "pins": _pins(decided, asked, short),
+        "pins": _pins(request, decided, asked, short),
         "ring": RING_KM,
         "tabs": _tabs(asked, decided, short),
         "legend": telling.legend(decided.rules),
@@ -96,7 +95,7 @@ def _page(
             )
         ),
     }
-    return values | _rows(request, asked, decided, catalogue, short, refused)
+    return values | _rows(request, asked, decided, catalogue, short)
 
 
 def _by_hand(request: Request, seen: Seen, asked: Asked) -> tuple[str, str] | None:
@@ -120,7 +119,7 @@ def _can_route(request: Request, seen: Seen) -> bool:
 
 
 def _tabs(asked: Asked, decided: Decided, short: Mapping[int, str]) -> list[Tab]:
-    refused = sum(1 for gate in decided.gates.values() if gate)
+    refused = len(decided.gates) - decided.stopped_at("")
     items = (
         ("could", tr(_("Could take it")), decided.row.eligible),
         ("short", tr(_("One gate short")), len(short)),
@@ -154,7 +153,6 @@ def _rows(
     decided: Decided,
     catalogue: Catalogue,
     short: Mapping[int, str],
-    refused: list[int],
 ) -> dict[str, Any]:
     """The table of the open tab."""
     if asked.tab == "could":
@@ -164,8 +162,10 @@ def _rows(
             for rank, entry in enumerate(decided.row.top, 1)
         ]
         return {"rows": rows, "more": decided.row.eligible - len(rows), "pages": None}
-    ids = list(short) if asked.tab == "short" else refused
-    ids.sort(key=lambda i: (-_order(decided.gates[i]), _far(decided, decided.candidate(i)), i))
+    ids = list(short)
+    if asked.tab == "refused":
+        ids = [i for i, gate in decided.gates.items() if gate and asked.gate in (None, gate)]
+    ids.sort(key=lambda i: (-_order(decided.gates[i]), decided.far(decided.candidate(i)), i))
     first = (asked.page - 1) * PAGE
     shown = ids[first : first + PAGE]
     towns = queries.towns(request.db, shown)
@@ -183,18 +183,6 @@ def _rows(
 def _order(gate: str) -> int:
     """Later gates first: those came nearest."""
     return ALL_GATES.index(gate) if gate in ALL_GATES else -1
-
-
-def _metres(decided: Decided, candidate: Candidate | None) -> int | None:
-    place = decided.request.place
-    if candidate is None or None in (place.lat, place.lon, candidate.lat, candidate.lon):
-        return None
-    return distance_m(candidate.lat, candidate.lon, place.lat, place.lon)  # type: ignore[arg-type]
-
-
-def _far(decided: Decided, candidate: Candidate | None) -> int:
-    metres = _metres(decided, candidate)
-    return 1 << 40 if metres is None else metres
 
 
 def _ranked_row(
@@ -222,7 +210,7 @@ def _refused_row(
     decided: Decided, location_id: int, towns: Mapping[int, str], catalogue: Catalogue, asked: Asked
 ) -> dict[str, Any]:
     candidate, gate = decided.candidate(location_id), decided.gates[location_id]
-    metres = _metres(decided, candidate)
+    metres = decided.metres(candidate)
     return {
         "id": location_id,
         "name": telling.name_of(candidate),
@@ -235,7 +223,7 @@ def _refused_row(
     }
 
 
-def _pins(decided: Decided, asked: Asked, short: Mapping[int, str]) -> list[Pin]:
+def _pins(request: Request, decided: Decided, asked: Asked, short: Mapping[int, str]) -> list[Pin]:
     """Customer, ranked in order, near misses, the nearest refused."""
     place = decided.request.place
     if place.lat is None or place.lon is None:
@@ -247,11 +235,7 @@ def _pins(decided: Decided, asked: Asked, short: Mapping[int, str]) -> list[Pin]
             kind = "first" if rank == 1 else "ranked"
             url = asked.url(why=candidate.id) + "#why"
             pins.append(Pin(candidate.lat, candidate.lon, kind, candidate.name, str(rank), url, rank <= 9))
-    others = [c for c in (decided.candidate(i) for i, gate in decided.gates.items() if gate) if c is not None]
-    near = sorted(
-        (c for c in others if c.lat is not None and c.lon is not None), key=lambda c: (_far(decided, c), c.id)
-    )
-    for candidate in near[:MOST_PINS]:
+    for candidate in queries.nearest(request.db, decided, MOST_PINS):
         kind = "short" if candidate.id in short else "refused"
         assert candidate.lat is not None and candidate.lon is not None
         pins.append(Pin(candidate.lat, candidate.lon, kind, candidate.name, "", None, kind == "short"))

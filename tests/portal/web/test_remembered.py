@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from portal.leads import actions, queue
 from portal.web import tables
@@ -305,3 +305,22 @@ def test_all_that_the_filter_lets_through_are_chosen_on_whatever_page(
     form["all"] = True
     told = form.submit(status=303).maybe_follow()
     assert "nobody for 1" in told and "at most 1 at once" in told
+
+
+def test_what_a_list_remembers_is_written_when_it_changed_and_does_not_wait_for_the_disk(
+    world: World,
+) -> None:
+    app, written = visitor(world, MANAGER), []
+    engine = app.interline.registry.app_engine
+
+    def keep(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "insert into list_memories" in statement:
+            written.append("set_config('synchronous_commit', 'off', true)" in statement)
+
+    event.listen(engine, "before_cursor_execute", keep)
+    app.get("/leads?stage=new")
+    app.get("/leads?stage=new")
+    assert written == [True]
+    app.get("/leads?stage=won")
+    event.remove(engine, "before_cursor_execute", keep)
+    assert written == [True, True]
