@@ -61,7 +61,11 @@ class Decision(InRealm, Base):
     """
 
     __tablename__ = "decisions"
-    __table_args__ = (of_company(), Index(None, "subject_type", "subject_id", "id"))
+    __table_args__ = (
+        of_company(),
+        Index(None, "subject_type", "subject_id", "id"),
+        Index("decisions_time", "realm_id", "as_of", "id"),
+    )
 
     company_id: Mapped[int]
     subject_type: Mapped[str]
@@ -101,3 +105,61 @@ class RoutingState(Base):
     company_id: Mapped[int]
     open: Mapped[int] = mapped_column(server_default="0")
     credit: Mapped[int] = mapped_column(server_default="0")
+
+
+REHEARSAL_STATES = ("waiting", "running", "stopping", "done", "stopped", "failed")
+
+
+class Rehearsal(InRealm, Base):
+    """A rule set tried on the leads of the last `days`. `hash` is what was tried, `against` the version in force then.
+
+    `effects` holds for 'rules' and 'full' what portal.routing.rehearsing.stored says; the moves are rows of their own.
+    """
+
+    __tablename__ = "rehearsals"
+    __table_args__ = (
+        of_company(),
+        UniqueConstraint("realm_id", "id"),
+        CheckConstraint(f"state in ({', '.join(repr(s) for s in REHEARSAL_STATES)})", name="state"),
+        Index(None, "realm_id", "version", "id"),
+    )
+
+    company_id: Mapped[int]
+    version: Mapped[int]
+    hash: Mapped[str]
+    against: Mapped[int | None]
+    against_hash: Mapped[str | None]
+    days: Mapped[int]
+    state: Mapped[str]
+    phase: Mapped[str] = mapped_column(server_default="rules")
+    done: Mapped[int] = mapped_column(server_default="0")
+    total: Mapped[int] = mapped_column(server_default="0")
+    effects: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    started_by: Mapped[int | None]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class RehearsalMove(InRealm, Base):
+    """A lead that a rehearsal would have moved. A location is null for nobody, or for a rep of the vendor."""
+
+    __tablename__ = "rehearsal_moves"
+    __table_args__ = (
+        of_company(),
+        ForeignKeyConstraint(
+            ["realm_id", "rehearsal_id"], ["rehearsals.realm_id", "rehearsals.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("effect in ('rules', 'full')", name="effect"),
+        Index(None, "rehearsal_id", "effect", "id"),
+    )
+
+    company_id: Mapped[int]
+    rehearsal_id: Mapped[int]
+    effect: Mapped[str]
+    lead_id: Mapped[int]
+    from_company: Mapped[int | None]
+    from_location: Mapped[int | None]
+    from_rep: Mapped[str | None]
+    to_company: Mapped[int | None]
+    to_location: Mapped[int | None]
+    to_rep: Mapped[str | None]

@@ -58,6 +58,8 @@ APP_POLICIES = {
     "recovery_codes": "siud",
     "routing_states": "siu",
     "rule_sets": "siu",
+    "rehearsals": "siu",
+    "rehearsal_moves": "si",
     "saved_filters": "siud",
     "second_factors": "siud",
     "shares": "siud",

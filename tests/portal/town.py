@@ -31,6 +31,7 @@ from portal.leads.intake import receive
 from portal.partners import actions as partners
 from portal.partners.proposals import actions as proposals
 from portal.partners.proposals.kinds import Target
+from portal.routing.rulesets import rehearsals
 from portal.security import signin, tasks
 from portal.security.context import Acting, digest
 from portal.web import remembered
@@ -187,6 +188,8 @@ def _others(town: Town) -> None:
             """),
             {"id": new_id(), "company": world.vendor_id},
         )
+    with world.acting("ingrid@halden.example") as session:
+        rehearsals.start(session, 1, 90)
 
 
 def _mail(town: Town) -> None:

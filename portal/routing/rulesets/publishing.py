@@ -14,7 +14,9 @@ from portal.companies.pages import add_pages
 from portal.db import PortalSession
 from portal.errors import Conflict, Invalid
 from portal.routing.models import Decision, RuleSetRow
-from portal.routing.rulesets import actions, checks, compare, queries
+from portal.routing.rehearsing import MOST_DAYS
+from portal.routing.rulesets import actions, checks, compare, queries, rehearsals
+from portal.routing.rulesets.rehearsal_views import told
 from portal.routing.rulesets.views import BASE, VERSION, moment, revision_of, version_of
 from portal.routing.snapshot import NoRuleSet, plan
 from portal.web.flash import flash
@@ -83,6 +85,7 @@ def page(request: Request, refusal: str = "", typed: Mapping[str, str] | None = 
     before = current.body if current else {"rules": []}
     rows = compare.compare_rows(before["rules"], found.body["rules"])
     waits = found.state in ("draft", "in_review", "scheduled")
+    newest = rehearsals.newest(session, found.version)
     by = (int(one["by"]) for one in found.acknowledged.values() if str(one.get("by", "")).isdigit())
     return {
         "set": found,
@@ -100,6 +103,9 @@ def page(request: Request, refusal: str = "", typed: Mapping[str, str] | None = 
         },
         "settings": len(compare.compare_settings(before, found.body)) if current else 0,
         "moved": rehearsed(session, rules) if waits else None,
+        "waits": waits,
+        "rehearsal": told(newest, found, current) if newest else None,
+        "most_days": MOST_DAYS,
         "may": request.may("rules.edit") and waits,
         "refusal": refusal,
         "typed": typed or {},
