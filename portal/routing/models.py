@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, LargeBinary
 
@@ -163,3 +163,43 @@ class RehearsalMove(InRealm, Base):
     to_company: Mapped[int | None]
     to_location: Mapped[int | None]
     to_rep: Mapped[str | None]
+
+
+class DecisionBlock(InRealm, Base):
+    """Consecutive decisions by id, written over columns after the fact (portal/routing/blocks.py): `decisions` are their
+    ids, `facts` what a partner that took part may know of each. The last block is open until it is full."""
+
+    __tablename__ = "decision_blocks"
+    __table_args__ = (of_company(), UniqueConstraint("realm_id", "id"), Index(None, "realm_id", "last_id"))
+
+    company_id: Mapped[int]
+    first_id: Mapped[int]
+    last_id: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    decisions: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    facts: Mapped[list[Any]] = mapped_column(JSONB)
+    closed: Mapped[bool]
+
+
+class DecisionColumn(Base):
+    """What became of one location in each decision of a block: a byte each, as in Decision.gates, but CHOSEN and ABSENT
+    of portal/routing/blocks.py. A block is large enough for PostgreSQL to compress it."""
+
+    __tablename__ = "decision_columns"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["realm_id", "block_id"], ["decision_blocks.realm_id", "decision_blocks.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(
+            ["realm_id", "company_id", "location_id"],
+            ["locations.realm_id", "locations.company_id", "locations.id"],
+        ),
+        Index(None, "company_id", "block_id"),
+    )
+
+    block_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    location_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    realm_id: Mapped[int]
+    company_id: Mapped[int]
+    outcomes: Mapped[bytes] = mapped_column(LargeBinary)

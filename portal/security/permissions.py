@@ -63,6 +63,8 @@ PERMISSIONS: Mapping[str, tuple[Clause, ...]] = MappingProxyType(
         "lead.board": (partner("administrator", "sales"),),
         "lead.queue": (vendor(*MANAGERS),),
         "decision.read": (vendor(*SELLERS), partner("administrator", "sales")),
+        "decision.search": (vendor(*SELLERS),),
+        "decision.own": (partner("administrator", "sales"),),
         "offer.answer": (partner("administrator", "sales"),),
         "offer.link": (link,),
         "partner.read": (vendor(*SELLERS, "service_agent"),),

@@ -58,6 +58,8 @@ APP_POLICIES = {
     "recovery_codes": "siud",
     "routing_states": "siu",
     "rule_sets": "siu",
+    "decision_blocks": "s",
+    "decision_columns": "s",
     "rehearsals": "siu",
     "rehearsal_moves": "si",
     "saved_filters": "siud",

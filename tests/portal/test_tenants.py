@@ -56,6 +56,8 @@ MEANT: dict[str, set[str]] = {
     "lead.board": PARTNER_SALES,
     "lead.queue": MANAGERS,
     "decision.read": SELLERS | PARTNER_SALES,
+    "decision.search": SELLERS,
+    "decision.own": PARTNER_SALES,
     "offer.answer": PARTNER_SALES,
     "offer.link": {"link"},
     "partner.read": VENDOR,

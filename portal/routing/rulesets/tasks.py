@@ -1,4 +1,4 @@
-"""Publishing at the moment that was set; rehearsals."""
+"""Publishing at the moment that was set; rehearsals; decisions written over columns for those who search them."""
 
 from typing import cast
 
@@ -7,6 +7,7 @@ from sqlalchemy.engine import Engine
 from portal.companies.queries import vendor_id
 from portal.db import PortalSession
 from portal.events.work import Effect, Item, handler
+from portal.routing import blocks
 from portal.routing.rulesets import rehearsals
 from portal.routing.rulesets.actions import publish_scheduled
 from portal.security.context import Acting
@@ -32,5 +33,16 @@ def run_rehearsal(session: PortalSession, item: Item) -> Effect | None:
 
     def effect() -> None:
         rehearsals.run(engine, acting, rehearsal_id)
+
+    return effect
+
+
+@handler("decisions.blocks", outside=True, max_attempts=3)
+def write_blocks(session: PortalSession, item: Item) -> Effect | None:
+    """Write what has been decided since the last time."""
+    engine = cast(Engine, session.get_bind())
+
+    def effect() -> None:
+        blocks.write(engine, Acting(realm_id=item.realm_id))
 
     return effect

@@ -1,0 +1,126 @@
+"""Decisions over columns: they say what the decisions say, grow block by block, and a company reads its own lines alone."""
+
+import zlib
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from portal.routing import blocks
+from portal.security.context import Acting
+from rules import ALL_GATES
+from tests.portal.leads.test_flow import intake
+from tests.portal.routing.test_commands import leads
+from tests.world import ALPENHYDRO, DANUBIA, TRAUN, World
+
+OWN = "select day, location_id, outcome, fact from app.own_decisions(:a, :b)"
+ALWAYS = {"a": date(2020, 1, 1), "b": date(2030, 1, 1)}
+CERTIFIED = ALL_GATES.index("certified") + 1
+
+
+def written(world: World) -> int:
+    return blocks.write(world.database.worker, Acting(now=world.now), settled_s=-1)
+
+
+def own(world: World, email: str, **period: Any) -> list[Any]:
+    with world.acting(email) as session:
+        return list(session.execute(text(OWN), ALWAYS | period))
+
+
+def without_certificate(world: World, name: str) -> None:
+    with world.system() as session:
+        session.execute(text("delete from certifications where company_id = :c"), {"c": world.company(name)})
+
+
+def test_columns_say_what_the_decisions_say(world: World) -> None:
+    without_certificate(world, TRAUN)
+    leads(world, 5)
+    assert written(world) == 5
+    with world.system() as session:
+        rows = session.execute(text("select * from decisions order by id")).all()
+        columns = session.execute(text("select location_id, outcomes from decision_columns")).all()
+    by_location = {row.location_id: row.outcomes for row in columns}
+    places = sorted(by_location)
+    for n, row in enumerate(rows):
+        gates = zlib.decompress(row.gates)
+        for at, location in enumerate(places):
+            wanted = blocks.CHOSEN if location == row.chosen_location_id else gates[at]
+            assert by_location[location][n] == wanted
+
+
+def test_a_block_grows_until_it_is_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 3)
+    monkeypatch.setattr(blocks, "SMALLEST", 1)
+    leads(world, 2)
+    assert written(world) == 2 and written(world) == 0
+    for n in range(2):
+        who = {"name": "A", "email": f"m{n}@b.example"}
+        intake(world, external_key=f"M{n}", account={"name": f"More {n}"}, contact=who)
+    assert written(world) == 3 + 1
+    with world.system() as session:
+        found = session.execute(text("select decisions, closed from decision_blocks order by last_id")).all()
+        every = session.execute(text("select array_agg(id order by id) from decisions")).scalar_one()
+        columns = session.execute(text("select count(*) from decision_columns")).scalar_one()
+    assert [row.closed for row in found] == [True, False] and columns == 2 * 3
+    assert [i for row in found for i in row.decisions] == every
+
+
+def test_young_decisions_wait_and_nothing_is_written_twice(world: World) -> None:
+    leads(world, 2)
+    assert blocks.write(world.database.worker, Acting(now=world.now)) == 0
+    assert written(world) == 2 and written(world) == 0
+
+
+def test_a_company_reads_its_own_lines(world: World) -> None:
+    without_certificate(world, TRAUN)
+    leads(world, 3)
+    written(world)
+    traun, alpen = (own(world, f"sales@{name}.example") for name in ("traun", "alpenhydro"))
+    assert [row.outcome for row in traun] == [CERTIFIED] * 3
+    assert {row.location_id for row in traun} == {world.location(TRAUN)}
+    assert all("number" not in row.fact for row in traun)
+    danubia = own(world, "katrin@danubia.example")
+    got = [row for row in danubia + alpen if row.outcome == blocks.CHOSEN]
+    assert len(got) == 3 and all(row.fact["number"].startswith("L-") for row in got)
+    assert all("number" not in row.fact for row in danubia + alpen if row.outcome != blocks.CHOSEN)
+    assert own(world, "ingrid@halden.example") == []
+    assert {tuple(sorted(row.fact)) for row in traun} == {
+        ("band", "certifications", "country", "day", "lines", "subdivision")
+    }
+
+
+def test_lines_are_of_the_days_asked_for(world: World) -> None:
+    leads(world, 2)
+    written(world)
+    day = world.now.date()
+    count = len(own(world, "katrin@danubia.example", a=day, b=day))
+    assert count == 2
+    assert own(world, "katrin@danubia.example", a=date(2020, 1, 1), b=date(2026, 11, 22)) == []
+    assert own(world, "katrin@danubia.example", a=date(2026, 11, 24), b=date(2030, 1, 1)) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update standings set status = 'suspended' where company_id = :c",
+        "delete from agreements where company_id = :c",
+        "delete from territories where company_id = :c",
+    ],
+)
+def test_who_did_not_cover_the_place_took_no_part(world: World, sql: str) -> None:
+    with world.system() as session:
+        session.execute(text(sql), {"c": world.company(ALPENHYDRO)})
+    leads(world, 2)
+    written(world)
+    assert own(world, "sales@alpenhydro.example") == []
+    assert len(own(world, "katrin@danubia.example")) == 2, DANUBIA
+
+
+def test_the_tables_themselves_are_the_vendors(world: World) -> None:
+    leads(world, 2)
+    written(world)
+    for table, rows in (("decision_blocks", 1), ("decision_columns", 3)):
+        for email, seen in (("ingrid@halden.example", rows), ("lukas@danubia.example", 0)):
+            with world.acting(email) as session:
+                assert session.execute(text(f"select count(*) from {table}")).scalar_one() == seen
