@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("realm_id", sa.BigInteger(), nullable=False),
         sa.Column("company_id", sa.BigInteger(), nullable=False),
         sa.Column("outcomes", sa.LargeBinary(), nullable=False),
+        sa.Column("shares", postgresql.JSONB(astext_type=sa.Text(), none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["realm_id", "block_id"],
             ["decision_blocks.realm_id", "decision_blocks.id"],
@@ -106,6 +107,13 @@ def upgrade() -> None:
         "decision_columns",
         ["company_id", "block_id"],
         unique=False,
+    )
+    op.create_index(
+        "decision_shares",
+        "decision_columns",
+        ["block_id"],
+        unique=False,
+        postgresql_where=sa.text("shares is not null"),
     )
     protect("decision_columns", select=VENDOR)
     with op.get_bind().connection.cursor() as cursor:

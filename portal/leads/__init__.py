@@ -18,4 +18,5 @@ def includeme(config: Any) -> None:
     config.include("portal.leads.sheet")
     config.include("portal.leads.decision.views")
     config.include("portal.leads.decision.search")
+    config.include("portal.leads.decision.load")
     config.include("portal.leads.decision.ours")

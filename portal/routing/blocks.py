@@ -7,19 +7,21 @@ Blocks are derived: they can be written anew from the decisions at any time.
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, delete, select, text, update
 
-from portal.companies.models import Location
+from portal.companies.models import Location, LocationFact
 from portal.companies.queries import vendor_id
 from portal.db import ID_EPOCH_MS, ID_RANDOM_BITS, PortalSession, new_id, put, transaction
 from portal.routing.models import Decision, DecisionBlock, DecisionColumn, RuleSetRow
 from portal.security.context import Acting
-from rules import ALL_GATES, RuleSet, amount_band
+from rules import ALL_GATES, POINT, RuleSet, amount_band
 
 BLOCK, SMALLEST = 4096, 512
 """Decisions of a full block; fewer where there are very many locations, for a block is made in memory."""
@@ -29,6 +31,7 @@ CHOSEN, ABSENT = 253, 254
 SETTLED_S = 60
 """Ids count the milliseconds, and a transaction commits a little later: younger decisions may still get neighbours."""
 WRITTEN_AT_ONCE = 500
+MILLION = 1_000_000
 TOOK_PART = ALL_GATES.index("territory") + 1
 """Gates after this one are of locations that cover the place; a partner's own lines begin there (app.own_decisions)."""
 
@@ -77,7 +80,7 @@ def _next(session: PortalSession, settled_s: float) -> tuple[int, bool]:
         return 0, False
     rows = session.execute(
         select(
-            Decision.id, Decision.as_of, Decision.directory_version, Decision.rule_set_version, Decision.gates,
+            Decision.id, Decision.as_of, Decision.top, Decision.directory_version, Decision.rule_set_version, Decision.gates,
             Decision.request, Decision.chosen_location_id, Decision.subject_id,
         )
         .where(Decision.realm_id == realm, Decision.subject_type == "lead", Decision.id > since, Decision.id < until)
@@ -87,13 +90,14 @@ def _next(session: PortalSession, settled_s: float) -> tuple[int, bool]:
     if not rows:
         return 0, False
     full = len(rows) >= size
+    rules = _rule_sets(session, {row.rule_set_version for row in rows})
     block = {
         "first_id": rows[0].id,
         "last_id": rows[-1].id,
         "first_at": min(row.as_of for row in rows),
         "last_at": max(row.as_of for row in rows),
         "decisions": [row.id for row in rows],
-        "facts": _facts(session, rows),
+        "facts": _facts(session, rows, rules),
         "closed": full,
     }
     if last is not None and not last.closed:
@@ -115,6 +119,7 @@ def _next(session: PortalSession, settled_s: float) -> tuple[int, bool]:
     codes = matrix(
         rows, [place.id for place in places], np.array([p.added_version for p in places], np.int64)
     )
+    shares = due(rows, rules, _capacities(session))
     for first in range(0, len(places), WRITTEN_AT_ONCE):
         part = places[first : first + WRITTEN_AT_ONCE]
         columns = np.ascontiguousarray(codes[:, first : first + WRITTEN_AT_ONCE].T)
@@ -128,6 +133,7 @@ def _next(session: PortalSession, settled_s: float) -> tuple[int, bool]:
                     "realm_id": realm,
                     "company_id": place.company_id,
                     "outcomes": columns[n].tobytes(),
+                    "shares": shares.get(place.id),
                 }
                 for n, place in enumerate(part)
             ),
@@ -151,27 +157,65 @@ def matrix(rows: Sequence[Any], ids: Sequence[int], added: NDArray[np.int64]) ->
     return found
 
 
-def _facts(session: PortalSession, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Of each decision what an offer view may show: day, region, lines, certifications asked for, band; the number is
-    for whom it was offered to."""
-    versions = {row.rule_set_version for row in rows}
+def _rule_sets(session: PortalSession, versions: Iterable[int]) -> dict[int, RuleSet]:
+    """The rule sets that these decisions named."""
     query = select(RuleSetRow.version, RuleSetRow.body).where(
         RuleSetRow.realm_id == session.context.realm_id,
         RuleSetRow.subject_type == "lead",
-        RuleSetRow.version.in_(versions),
+        RuleSetRow.version.in_(set(versions)),
     )
-    bands = {row.version: RuleSet.parse(row.body).amount_bands for row in session.execute(query)}
+    return {row.version: RuleSet.parse(row.body) for row in session.execute(query)}
+
+
+def due(
+    rows: Iterable[Any], rules: Mapping[int, RuleSet], capacity: Mapping[int, int]
+) -> dict[int, dict[str, int]]:
+    """Location -> day -> the turns that were its due, in millionths: of each decision one turn, shared by weight among
+    those whose score without fairness is within the fairness weight of the best (rules/ranking.py).
+
+    Read from the ranking that the decision kept, so beyond its first places nobody has a share. Where bands stand before
+    the score, or something else orders them, the ranking alone does not say who was in the running: no share either.
+    """
+    found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        of = rules.get(row.rule_set_version)
+        if of is None or not row.top or of.score.order != "score" or len(of.score.bands) > 1:
+            continue
+        base = {int(one["id"]): one["score"] - dict(one["terms"]).get("fairness", 0) for one in row.top}
+        least = max(base.values()) - of.score.fairness.weight * POINT
+        by_capacity = of.score.fairness.share == "capacity"
+        weight = {
+            i: max(1, capacity.get(i, 1)) if by_capacity else 1 for i, score in base.items() if score >= least
+        }
+        every, day = sum(weight.values()), row.as_of.date().isoformat()
+        for location, own in weight.items():
+            found[location][day] += round(MILLION * own / every)
+    return found
+
+
+def _capacities(session: PortalSession) -> dict[int, int]:
+    query = select(LocationFact.location_id, LocationFact.capacity).where(
+        LocationFact.realm_id == session.context.realm_id, LocationFact.valid_to.is_(None)
+    )
+    return {row.location_id: row.capacity for row in session.execute(query)}
+
+
+def _facts(session: PortalSession, rows: Sequence[Any], rules: Mapping[int, RuleSet]) -> list[dict[str, Any]]:
+    """Of each decision what an offer view may show: day, region, lines, certifications asked for, band; the number is
+    for whom it was offered to."""
     leads = {row.subject_id for row in rows}
     numbers = {row.id: row.number for row in session.execute(NUMBERS, {"ids": list(leads)})}
     return [
-        _fact(row.request, row.as_of, bands.get(row.rule_set_version), numbers.get(row.subject_id))
+        _fact(row.request, row.as_of, rules.get(row.rule_set_version), numbers.get(row.subject_id))
         for row in rows
     ]
 
 
-def _fact(request: Mapping[str, Any], as_of: Any, bands: Any, number: str | None) -> dict[str, Any]:
+def _fact(
+    request: Mapping[str, Any], as_of: datetime, rules: RuleSet | None, number: str | None
+) -> dict[str, Any]:
     place, amount = request.get("place") or {}, request.get("amount_minor")
-    band = None if bands is None else amount_band(bands, amount, request.get("currency"))
+    band = None if rules is None else amount_band(rules.amount_bands, amount, request.get("currency"))
     found = {
         "day": as_of.date().isoformat(),
         "country": place.get("country"),

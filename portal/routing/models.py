@@ -184,7 +184,8 @@ class DecisionBlock(InRealm, Base):
 
 class DecisionColumn(Base):
     """What became of one location in each decision of a block: a byte each, as in Decision.gates, but CHOSEN and ABSENT
-    of portal/routing/blocks.py. A block is large enough for PostgreSQL to compress it."""
+    of portal/routing/blocks.py. A block is large enough for PostgreSQL to compress it. `shares`: day -> the turns that
+    were its due as one of those in the running, in millionths; null for none."""
 
     __tablename__ = "decision_columns"
     __table_args__ = (
@@ -196,6 +197,7 @@ class DecisionColumn(Base):
             ["locations.realm_id", "locations.company_id", "locations.id"],
         ),
         Index(None, "company_id", "block_id"),
+        Index("decision_shares", "block_id", postgresql_where=text("shares is not null")),
     )
 
     block_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -203,3 +205,4 @@ class DecisionColumn(Base):
     realm_id: Mapped[int]
     company_id: Mapped[int]
     outcomes: Mapped[bytes] = mapped_column(LargeBinary)
+    shares: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))

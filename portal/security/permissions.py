@@ -64,6 +64,7 @@ PERMISSIONS: Mapping[str, tuple[Clause, ...]] = MappingProxyType(
         "lead.queue": (vendor(*MANAGERS),),
         "decision.read": (vendor(*SELLERS), partner("administrator", "sales")),
         "decision.search": (vendor(*SELLERS),),
+        "load.read": (vendor(*CARERS),),
         "decision.own": (partner("administrator", "sales"),),
         "offer.answer": (partner("administrator", "sales"),),
         "offer.link": (link,),

@@ -57,6 +57,7 @@ MEANT: dict[str, set[str]] = {
     "lead.queue": MANAGERS,
     "decision.read": SELLERS | PARTNER_SALES,
     "decision.search": SELLERS,
+    "load.read": CARERS,
     "decision.own": PARTNER_SALES,
     "offer.answer": PARTNER_SALES,
     "offer.link": {"link"},

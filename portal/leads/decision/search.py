@@ -177,16 +177,22 @@ def search(request: Request) -> Response:
         "since": since.astimezone(zone(fmt.zone_name)).date(),
         "until": (until - timedelta(seconds=1)).astimezone(zone(fmt.zone_name)).date(),
         "periods": _periods(state),
-        "tabs": tabs("decisions"),
+        "tabs": tabs(request, "decisions"),
         "empty": Empty(_("Nothing was decided in that time.")),
     }
     return render_to_response("decision/search.jinja2", values, request=request)
 
 
-def tabs(now: str) -> list[Tab]:
+PAGES = (
+    ("decisions", _("Decisions"), "/decisions", "decision.search"),
+    ("load", _("Load and fairness"), "/decisions/load", "load.read"),
+    ("coverage", _("Coverage"), "/decisions/coverage", "load.read"),
+)
+
+
+def tabs(request: Request, now: str) -> list[Tab]:
     """The vendor's pages over many decisions."""
-    pages = (("decisions", _("Decisions"), "/decisions"),)
-    return [Tab(tr(label), url, name == now) for name, label, url in pages]
+    return [Tab(tr(label), url, name == now) for name, label, url, may in PAGES if request.may(may)]
 
 
 def countries(session: PortalSession) -> list[str]:
@@ -200,10 +206,11 @@ def period(state: ListState) -> tuple[datetime, datetime]:
     today = fmt.today
     if first is None:
         first = (last or today) - USUAL
-    return _midnight(first), _midnight((last or today) + timedelta(days=1))
+    return moment_of(first), moment_of((last or today) + timedelta(days=1))
 
 
-def _midnight(day: date) -> datetime:
+def moment_of(day: date) -> datetime:
+    """The first moment of a day in the reader's zone."""
     return datetime.combine(day, time(), tzinfo=zone(fmt.zone_name)).astimezone(UTC)
 
 
@@ -321,21 +328,26 @@ def totals(session: PortalSession, query: Select[Any], state: ListState) -> Tota
     return Totals(sum(int(row.n) for row in rows), sum(row.leads for row in rows), worth)
 
 
-def _periods(state: ListState) -> list[Tab]:
-    """Usual periods as links."""
+def periods() -> list[tuple[Any, date | None, date | None]]:
+    """(word, first day, last day) of usual periods; None: the last 90 days, today."""
     today = fmt.today
     quarter = date(today.year, (today.month - 1) // 3 * 3 + 1, 1)
     before = quarter - timedelta(days=1)
     last = date(before.year, (before.month - 1) // 3 * 3 + 1, 1)
-    choices = (
-        (_("90 days"), None),
-        (_("This quarter"), (quarter, None)),
-        (_("Last quarter"), (last, before)),
-        (_("This year"), (date(today.year, 1, 1), None)),
-    )
+    return [
+        (_("90 days"), None, None),
+        (_("This quarter"), quarter, None),
+        (_("Last quarter"), last, before),
+        (_("This year"), date(today.year, 1, 1), None),
+    ]
+
+
+def _periods(state: ListState) -> list[Tab]:
+    """Usual periods as links."""
     found = []
-    for label, days in choices:
+    for label, first, last in periods():
         filters = {key: value for key, value in state.filters.items() if key != "at"}
+        days = None if first is None else (first, last)
         if days is not None:
             filters["at"] = days
         found.append(Tab(tr(label), state.url(filters=filters), state.filters.get("at") == days))

@@ -124,3 +124,34 @@ def test_the_tables_themselves_are_the_vendors(world: World) -> None:
         for email, seen in (("ingrid@halden.example", rows), ("lukas@danubia.example", 0)):
             with world.acting(email) as session:
                 assert session.execute(text(f"select count(*) from {table}")).scalar_one() == seen
+
+
+def test_turns_that_were_due_are_the_credit_that_grew(world: World) -> None:
+    """Over the same decisions: what was due less what was offered is what the engine's own credit says."""
+    leads(world, 7)
+    written(world)
+    with world.system() as session:
+        rows = session.execute(text("select location_id, shares from decision_columns")).all()
+        offered = dict(session.execute(text("select location_id, count(*) from offers group by 1")).all())
+        credit = dict(session.execute(text("select location_id, credit from routing_states")).all())
+    assert sum(sum((row.shares or {}).values()) for row in rows) == pytest.approx(7_000_000, abs=30)
+    for row in rows:
+        fluid = sum((row.shares or {}).values()) / 1_000_000
+        assert fluid - offered.get(row.location_id, 0) == pytest.approx(
+            credit[row.location_id] / 2**32, abs=0.001
+        )
+        assert set(row.shares or {}) <= {"2026-11-23"}
+
+
+def test_where_bands_come_first_no_turn_is_told(world: World) -> None:
+    class Score:
+        order = "turns"
+        bands = ()
+
+    class Rules:
+        score = Score()
+
+    class Row:
+        rule_set_version, top = 1, [{"id": "5", "score": 1, "terms": []}]
+
+    assert blocks.due([Row()], {1: Rules()}, {}) == blocks.due([Row()], {}, {}) == {}  # type: ignore[dict-item]
