@@ -19,4 +19,5 @@ def includeme(config: Any) -> None:
     config.include("portal.leads.decision.views")
     config.include("portal.leads.decision.search")
     config.include("portal.leads.decision.load")
+    config.include("portal.leads.decision.cover")
     config.include("portal.leads.decision.ours")
