@@ -61,6 +61,8 @@ GOES = (
     Go("b", _("the board"), "/leads/board", "lead.board"),
     Go("o", _("offers"), "/offers", "offer.answer"),
     Go("q", _("the queue"), "/leads/queue", "lead.queue"),
+    Go("d", _("decisions"), "/decisions", "decision.search"),
+    Go("w", _("why"), "/why", "decision.own"),
     Go("p", _("partners"), "/partners", "partner.read"),
     Go("r", _("proposed changes to review"), "/proposals", "partner.edit"),
     Go("u", _("rules"), "/rules", "rules.read"),
