@@ -9,6 +9,9 @@ from migrations.rls import VENDOR, logins, protect
 revision = "0013"
 down_revision = "0012"
 
+# What a partner held on a past day says what would have helped it then.
+HISTORIES = ("certifications", "authorisations")
+
 # Lines of the own company, newest first: the best of its locations in each decision in which one of them covered the
 # place (codes of rules.ALL_GATES after 'territory'; 0 could take it, 253 was chosen). The number of the lead is told
 # to whom it was offered; nothing else here leads back to a decision, so that nobody counts what it took no part in.
@@ -116,6 +119,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("shares is not null"),
     )
     protect("decision_columns", select=VENDOR)
+    for table in HISTORIES:
+        op.create_index(op.f(f"ix_{table}_company_id"), table, ["company_id"], unique=False)
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(OWN)
     names = logins()
@@ -126,5 +131,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """They are written anew from the decisions."""
     op.execute("drop function app.own_decisions(date, date)")
+    for table in HISTORIES:
+        op.drop_index(op.f(f"ix_{table}_company_id"), table_name=table)
     op.drop_table("decision_columns")
     op.drop_table("decision_blocks")
