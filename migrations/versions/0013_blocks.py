@@ -9,14 +9,15 @@ from migrations.rls import VENDOR, logins, protect
 revision = "0013"
 down_revision = "0012"
 
+SIGNATURE = "app.own_decisions(date, date, integer[], bigint)"
 # What a partner held on a past day says what would have helped it then.
 HISTORIES = ("certifications", "authorisations")
 
-# Lines of the own company, newest first: the best of its locations in each decision in which one of them covered the
+# Lines of the own company, newest first, with these outcomes (null: all); block by block until there are p_most: the best of its locations in each decision in which one of them covered the
 # place (codes of rules.ALL_GATES after 'territory'; 0 could take it, 253 was chosen). The number of the lead is told
 # to whom it was offered; nothing else here leads back to a decision, so that nobody counts what it took no part in.
 OWN = """
-create function app.own_decisions(p_from date, p_to date)
+create function app.own_decisions(p_from date, p_to date, p_codes integer[], p_most bigint)
 returns table (place bigint, day date, location_id bigint, outcome integer, fact jsonb)
 language plpgsql stable security definer set search_path = pg_catalog as $$
 declare
@@ -46,6 +47,7 @@ begin
                          then get_byte(own.codes, f.n - 1) else -1 end end desc, own.at
                 limit 1) o
             where (o.code = 0 or o.code = 253 or o.code between 4 and 100)
+              and (p_codes is null or o.code = any(p_codes))
               and (f.said ->> 'day')::date between p_from and p_to
         )
         select before + row_number() over (order by best.n desc), (best.said ->> 'day')::date, best.at, best.code,
@@ -53,6 +55,7 @@ begin
         from best order by best.n desc;
         get diagnostics found_now = row_count;
         before := before + found_now;
+        exit when before >= p_most;
     end loop;
 end $$;
 """
@@ -124,13 +127,13 @@ def upgrade() -> None:
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(OWN)
     names = logins()
-    op.execute("revoke all on function app.own_decisions(date, date) from public")
-    op.execute(f'grant execute on function app.own_decisions(date, date) to "{names.app}", "{names.worker}"')
+    op.execute(f"revoke all on function {SIGNATURE} from public")
+    op.execute(f'grant execute on function {SIGNATURE} to "{names.app}", "{names.worker}"')
 
 
 def downgrade() -> None:
     """They are written anew from the decisions."""
-    op.execute("drop function app.own_decisions(date, date)")
+    op.execute(f"drop function {SIGNATURE}")
     for table in HISTORIES:
         op.drop_index(op.f(f"ix_{table}_company_id"), table_name=table)
     op.drop_table("decision_columns")

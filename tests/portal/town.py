@@ -31,6 +31,7 @@ from portal.leads.intake import receive
 from portal.partners import actions as partners
 from portal.partners.proposals import actions as proposals
 from portal.partners.proposals.kinds import Target
+from portal.routing import blocks
 from portal.routing.rulesets import rehearsals
 from portal.security import signin, tasks
 from portal.security.context import Acting, digest
@@ -143,6 +144,7 @@ def peopled(database: Any, *, furnished: bool = False) -> Town:
     _links(made)
     _others(made)
     _mail(made)
+    blocks.write(database.worker, Acting(now=world.now), settled_s=-1)
     if furnished:
         keepers = {DANUBIA: "katrin@danubia.example", TRAUN: "admin@traun.example"}
         furnish(made, {made.companies[name]: email for name, email in keepers.items()})

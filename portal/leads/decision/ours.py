@@ -10,8 +10,8 @@ from typing import Any
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
-from sqlalchemy import BigInteger, Date, Integer, Select, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Date, Integer, Select, bindparam, column, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from portal.companies.models import Location
 from portal.companies.queries import vendor_id
@@ -28,7 +28,7 @@ from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
 from portal.web.parts import Action, Empty
 from portal.web.regions import region_name
-from portal.web.tables import Column, Listing, ListSpec, ListState, apply, count
+from portal.web.tables import COUNT_LIMIT, EXPORT_LIMIT, Column, Listing, ListSpec, ListState, apply, count
 from rules import ALL_GATES, ELIGIBLE, certified, why_not_certified
 from rules import Certification as Held
 
@@ -54,19 +54,29 @@ SHORT = {
 RULED = ("claimed", "house", "exclusive", "pool", "distributor")
 """Gates of which a partner is told no more than that a rule gave the lead another way: they speak of others."""
 TONES = {"chosen": ("good", "circle-check"), "ranked": ("neutral", "arrow-down")}
-RECORDED = func.app.own_decisions(bindparam("since", type_=Date), bindparam("until", type_=Date)).table_valued(
+RECORDED = func.app.own_decisions(
+    bindparam("since", type_=Date),
+    bindparam("until", type_=Date),
+    bindparam("codes", type_=ARRAY(Integer)),
+    bindparam("most", type_=BigInteger),
+).table_valued(
     column("place", BigInteger), column("day", Date), column("location_id", BigInteger), column("outcome", Integer),
     column("fact", JSONB), name="own",
 )  # fmt: skip
 
 
 class Became:
-    """The code of the outcome, asked for by its name; those ways that are told as one are asked for as one."""
+    """The outcomes asked for are given to the function, which stops when it has enough of them."""
 
-    def in_(self, values: Sequence[str]) -> Any:
-        """SQL of 'one of these'."""
-        codes = [CODES[gate] for value in values for gate in (RULED if value == "way" else (value,))]
-        return RECORDED.c.outcome.in_(codes)
+    def in_(self, _values: Sequence[str]) -> Any:
+        """Always."""
+        return true()
+
+
+def codes_of(values: Sequence[str]) -> list[int] | None:
+    """Codes of the outcomes asked for, None for all; the ways that are told as one are asked for as one."""
+    found = [CODES[gate] for value in values for gate in (RULED if value == "way" else (value,))]
+    return found or None
 
 
 def spec(catalogue: Catalogue, places: Mapping[int, str]) -> ListSpec:
@@ -184,9 +194,12 @@ def statement(state: ListState) -> Select[Any]:
     first, last = state.filters.get("day", (None, None))
     until = last or fmt.today + timedelta(days=1)  # days are UTC days, which may have begun
     since = first or until - USUAL
-    return select(RECORDED.c.day, RECORDED.c.location_id, RECORDED.c.outcome, RECORDED.c.fact).params(
-        since=since, until=until
-    )
+    codes = codes_of(state.filters.get("became", ()))
+    # Newest first and not narrowed further: lines beyond this page and the count are not even unpacked.
+    capped = state.desc and not state.export and "location" not in state.filters
+    most = max(state.offset + state.per, COUNT_LIMIT) + 1 if capped else EXPORT_LIMIT + 1
+    shown = select(RECORDED.c.day, RECORDED.c.location_id, RECORDED.c.outcome, RECORDED.c.fact)
+    return shown.params(since=since, until=until, codes=codes, most=most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,10 @@ class Found:
         keep = np.isin(self.codes, np.array(wanted, np.uint8))
         return Found(self.ids[keep], self.codes[keep], self.left)
 
-    def code(self, decision: int) -> int:
-        """The code of a decision that is among them."""
-        return int(self.codes[int(self.ids.searchsorted(decision))])
+    def code(self, decision: int) -> int | None:
+        """The code of a decision; None when none of the locations was there yet."""
+        at = int(self.ids.searchsorted(decision))
+        return int(self.codes[at]) if at < len(self.ids) and self.ids[at] == decision else None
 
 
 def companies_named(session: PortalSession, words: str) -> list[tuple[int, str]]:

@@ -151,11 +151,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom the search is about: names as typed and as found, and what became of them; None: about nobody."""
+    """Whom the search is about: names as typed and as found, and what became of them (None: about nobody); `narrowed`:
+    only decisions with one of these outcomes are meant, else all of the period."""
 
     name: str = ""
     location: str = ""
     found: Found | None = None
+    narrowed: bool = False
 
 
 def search(request: Request) -> Response:
@@ -245,7 +247,7 @@ def looked_up(session: PortalSession, state: ListState, since: datetime, until: 
     found = outcomes.outcomes(session, locations, since, until)
     if gates:
         found = found.only([outcomes.CODES[gate] for gate in gates])
-    return Asked(", ".join(name for _id, name in named or ()), words_of["location"], found)
+    return Asked(", ".join(name for _id, name in named or ()), words_of["location"], found, bool(gates))
 
 
 def statement(
@@ -263,15 +265,15 @@ def statement(
         .where(Decision.realm_id == session.context.realm_id, Decision.subject_type == "lead")
         .where(Decision.as_of >= since, Decision.as_of < until)
     )  # fmt: skip
-    if asked.found is not None:
+    if asked.found is not None and asked.narrowed:
         ids = bindparam("ids", asked.found.ids.tolist(), type_=ARRAY(BigInteger))
         query = query.where(Decision.id.in_(select(func.unnest(ids))))
     return query
 
 
 def _row(row: Any, asked: Asked) -> Row:
-    found = asked.found
-    told = "" if found is None else tr(WORDS[outcomes.NAMES[found.code(row.id)]])
+    code = None if asked.found is None else asked.found.code(row.id)
+    told = "" if code is None else tr(WORDS[outcomes.NAMES[code]])
     return Row(
         *(getattr(row, name) for name in PLAIN), partner=asked.name, location=asked.location, outcome=told
     )

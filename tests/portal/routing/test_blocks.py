@@ -14,8 +14,8 @@ from tests.portal.leads.test_flow import intake
 from tests.portal.routing.test_commands import leads
 from tests.world import ALPENHYDRO, DANUBIA, TRAUN, World
 
-OWN = "select day, location_id, outcome, fact from app.own_decisions(:a, :b)"
-ALWAYS = {"a": date(2020, 1, 1), "b": date(2030, 1, 1)}
+OWN = "select day, location_id, outcome, fact from app.own_decisions(:a, :b, :codes, :most)"
+ALWAYS = {"a": date(2020, 1, 1), "b": date(2030, 1, 1), "codes": None, "most": 1000}
 CERTIFIED = ALL_GATES.index("certified") + 1
 
 
@@ -88,6 +88,20 @@ def test_a_company_reads_its_own_lines(world: World) -> None:
     assert {tuple(sorted(row.fact)) for row in traun} == {
         ("band", "certifications", "country", "day", "lines", "subdivision")
     }
+
+
+def test_lines_are_of_the_outcomes_asked_for_and_no_more_blocks_than_needed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 2)
+    monkeypatch.setattr(blocks, "SMALLEST", 1)
+    leads(world, 6)
+    written(world)
+    every = own(world, "katrin@danubia.example")
+    got = own(world, "katrin@danubia.example", codes=[blocks.CHOSEN])
+    assert len(every) == 6 and got == [row for row in every if row.outcome == blocks.CHOSEN]
+    assert own(world, "katrin@danubia.example", codes=[CERTIFIED]) == []
+    assert own(world, "katrin@danubia.example", most=3) == every[:4], "two blocks of three"
 
 
 def test_lines_are_of_the_days_asked_for(world: World) -> None:
