@@ -13,9 +13,10 @@ SIGNATURE = "app.own_decisions(date, date, integer[], bigint)"
 # What a partner held on a past day says what would have helped it then.
 HISTORIES = ("certifications", "authorisations")
 
-# Lines of the own company, newest first, with these outcomes (null: all); block by block until there are p_most: the best of its locations in each decision in which one of them covered the
-# place (codes of rules.ALL_GATES after 'territory'; 0 could take it, 253 was chosen). The number of the lead is told
-# to whom it was offered; nothing else here leads back to a decision, so that nobody counts what it took no part in.
+# Lines of the own company, newest first, with these outcomes (null: all), block by block until there are p_most: the
+# best of its locations in each decision in which one of them covered the place (codes of rules.ALL_GATES after
+# 'territory'; 0 could take it, 253 was chosen). The number of the lead is told to whom it was offered; nothing else
+# here leads back to a decision, so that nobody counts what it took no part in.
 OWN = """
 create function app.own_decisions(p_from date, p_to date, p_codes integer[], p_most bigint)
 returns table (place bigint, day date, location_id bigint, outcome integer, fact jsonb)
