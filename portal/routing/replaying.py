@@ -22,6 +22,8 @@ from rules import ALL_GATES, ELIGIBLE, EXCLUDED, Reference, Request, RequestErro
 
 BATCH = 500
 """Decisions read at a time."""
+MOST_KEPT = 8
+"""Plans of other moments that are kept while one state of the directory is replayed."""
 MOST_NAMED = 3
 """Locations that a reason names."""
 # A decision stores its second; facts may have changed within it, before or after.
@@ -50,15 +52,17 @@ def replayed(session: PortalSession, last: int) -> Iterator[Replayed]:
     for (version, rule_set), found in groupby(newest, key=_state_of):
         rows = list(found)
         parts = batched([row.id for row in rows])
+        moments = [row.as_of for row in rows]
+        first, last_of = min(moments), max(moments)
         try:
-            then = before = plan_at(session, version, max(row.as_of for row in rows), rule_set, before)
+            then = before = plan_at(session, version, last_of, rule_set, before)
         except NotFound:
             why = f"rule set version {rule_set} is not there any more"
         except RuleSetError as error:
             why = f"rule set version {rule_set} cannot be read: {error}"
         else:
             for ids in parts:
-                yield from _compared(session, _read(session, ids), then)
+                yield from _compared(session, _read(session, ids), then, first, last_of)
             continue
         for ids in parts:
             yield from (_of(row, [why]) for row in _read(session, ids))
@@ -94,18 +98,23 @@ def _of(row: Row[Any], why: Sequence[str]) -> Replayed:
     return Replayed(row.id, row.subject_id, row.as_of, tuple(why))
 
 
-def _compared(session: PortalSession, rows: Sequence[Row[Any]], then: Plan) -> Iterator[Replayed]:
-    """Against the facts at the beginning of the second of the decisions; what differs, against those at its end."""
-    late: Plan | None = None
+def _compared(
+    session: PortalSession, rows: Sequence[Row[Any]], then: Plan, first: datetime, last: datetime
+) -> Iterator[Replayed]:
+    """Against the facts of the last moment of this state of the directory (`then`). What differs, against those of the
+    second's end, of the first moment, and of its own: what was written down later for an earlier day is a change of
+    the directory, but which of its moments a decision knew is not stored."""
+    kept: dict[datetime, Plan] = {}
     for row in rows:
         why = differences(row, then)
-        if why:
-            if late is None or late.version != then.version:
-                late = plan_at(
-                    session, then.version, max(r.as_of for r in rows) + SECOND, then.rule_set_version, then
-                )
-            if not differences(row, late):
+        for moment in (last + SECOND, first, row.as_of, row.as_of + SECOND) if why else ():
+            if moment not in kept:
+                if len(kept) > MOST_KEPT:
+                    kept.clear()
+                kept[moment] = plan_at(session, then.version, moment, then.rule_set_version, then)
+            if not differences(row, kept[moment]):
                 why = []
+                break
         yield _of(row, why)
 
 

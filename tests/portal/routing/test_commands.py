@@ -62,6 +62,22 @@ def test_a_change_of_the_directory_since_makes_no_difference(world: World) -> No
     assert invoked(command.replay)[:1] == (0,)
 
 
+def test_decisions_of_one_state_of_the_directory_may_be_months_apart(world: World) -> None:
+    """A fact that ended between them, and was written down after both, was known to neither."""
+    leads(world, 2)
+    changed(world, "update standings set valid_to = app.clock(1) - interval '20 days'")
+    assert invoked(command.replay)[1]["equal"] == 0
+    earlier = "to_char(as_of - interval '40 days', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+    changed(
+        world,
+        f"""update decisions set as_of = as_of - interval '40 days',
+            request = jsonb_set(request, '{{as_of}}', to_jsonb({earlier}))
+            where id = (select min(id) from decisions)""",
+    )
+    code, said, _ = invoked(command.replay)
+    assert code == 0 and said["equal"] == 2, said
+
+
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
