@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, bool, str]] = {
     "import": ("portal.imports.command:import_", True, "Read partners, leads and so on from a file."),
     "export": ("portal.imports.command:export", True, "Write partners, leads or decisions to a file."),
     "route": ("portal.leads.command:route", True, "Route leads that wait."),
+    "replay": ("portal.routing.command:replay", True, "Make stored decisions again and compare."),
+    "rehearse": ("portal.routing.command:rehearse", True, "Try a rule set on the leads of the last days."),
     "client": ("portal.connections.command:client", True, "API clients: add, list, revoke."),
     "person": ("portal.companies.command:person", True, "People who may sign in."),
     "backup": ("portal.backup.command:backup", True, "Write database and files to one archive."),

@@ -42,7 +42,7 @@ from .errors import (
 )
 from .explain import Explanation, RowOutcome, Standing, explain, one_short
 from .facts import CellFacts, RowFacts, row_facts
-from .gates import GateOutcome, covers
+from .gates import GateOutcome, certified, covers, why_not_certified
 from .geo import EARTH_RADIUS_M, distance_m
 from .model import (
     ALL_GATES,
@@ -172,6 +172,7 @@ __all__ = [
     "canonical_json",
     "cap_window",
     "cell_text",
+    "certified",
     "complement",
     "covers",
     "deadline",
@@ -193,5 +194,6 @@ __all__ = [
     "run_examples",
     "run_table_examples",
     "shrunk",
+    "why_not_certified",
     "working_minutes_between",
 ]

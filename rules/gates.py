@@ -92,10 +92,10 @@ def _territory(case: Case, candidate: Candidate) -> GateOutcome:
     return GateOutcome("territory", bool(covering), facts)
 
 
-def _why_not_certified(
+def why_not_certified(
     held: Sequence[Certification], programme: str, line: str | None, day: date
 ) -> dict[str, Json]:
-    """The nearest miss: an expired or a future certificate, one for another line, or none at all."""
+    """The nearest miss of who is not certified: an expired or a future certificate, one for another line, or none at all."""
     own = [one for one in held if one.programme == programme]
     fitting = [one for one in own if line is None or one.product_line in (None, line)]
     expired = sorted(
@@ -118,7 +118,7 @@ def _certified(case: Case, candidate: Candidate) -> GateOutcome:
     request, day, held = case.request, case.asked.day, candidate.certifications
     lines: Sequence[str | None] = request.product_lines or (None,)
     missing = [
-        _why_not_certified(held, programme, line, day)
+        why_not_certified(held, programme, line, day)
         for programme in request.certifications
         for line in lines
         if not certified(held, programme, line, day)

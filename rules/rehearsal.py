@@ -142,8 +142,11 @@ def rehearse_sequence(
     past: Sequence[Past],
     start: State,
     engines: Engines = Plan,
+    held: Iterable[tuple[datetime, int]] = (),
 ) -> Iterator[Progress]:
     """The full effect: the requests in the order of their times, each offered to the first, who takes it.
+
+    `held` are places of `start` that were free again later: when, and of which location.
 
     A request that no changed row touches, and whose candidates stand alike in both versions, is decided once.
     """
@@ -151,7 +154,8 @@ def rehearse_sequence(
     yield Progress(0, len(past), tally.effect)
     touched = _Touched(before, after, snapshot)
     old, new = engines(before, snapshot), engines(after, snapshot)
-    mine, theirs = Ledger(before, snapshot, start), Ledger(after, snapshot, start)
+    places = sorted(held)
+    mine, theirs = Ledger(before, snapshot, start, places), Ledger(after, snapshot, start, places)
     # Counts of caps and turns of pools are not compared: where there are any, everything is decided twice.
     always = any(row.effect in ("cap", "pool") for rules in (before, after) for row in rules.rules)
     apart: set[int] = set()  # locations whose load or credit differs between the versions
@@ -184,16 +188,18 @@ def winner(decision: Decision) -> Taker:
 
 
 class Ledger:
-    """Load, turns and caps as they go: what is offered takes a place until it is freed."""
+    """Load, turns and caps as they go: what is offered takes a place until it is freed, as those `held` (sorted) do."""
 
-    def __init__(self, rules: RuleSet, snapshot: Snapshot, start: State) -> None:
+    def __init__(
+        self, rules: RuleSet, snapshot: Snapshot, start: State, held: Sequence[tuple[datetime, int]] = ()
+    ) -> None:
         self._rules, self._snapshot = rules, snapshot
         self._load, self._credit = dict(start.load), dict(start.credit)
         self._pools = {pool: dict(credit) for pool, credit in start.pools.items()}
         self._taken = {row: dict(count) for row, count in start.taken.items()}
         self._caps = [row for row in rules.rules if row.effect == "cap"]
         self._period: dict[str, datetime] = {}
-        self._held: list[tuple[datetime, int]] = []
+        self._held: list[tuple[datetime, int]] = list(held)
         self.state = State(self._load, self._credit, self._taken, self._pools)
 
     def until(self, moment: datetime) -> set[int]:

@@ -18,6 +18,7 @@ SCHEDULES: dict[str, timedelta] = {
     "files.sweep": timedelta(days=1),
     "credentials.expire": timedelta(hours=1),
     "offers.sweep": timedelta(minutes=1),
+    "decisions.blocks": timedelta(minutes=15),
 }
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 # A clock set back by less than this waits until it has caught up, so that nothing fires twice; a remembered slot

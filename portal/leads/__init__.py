@@ -17,3 +17,7 @@ def includeme(config: Any) -> None:
     config.include("portal.leads.file_views")
     config.include("portal.leads.sheet")
     config.include("portal.leads.decision.views")
+    config.include("portal.leads.decision.search")
+    config.include("portal.leads.decision.load")
+    config.include("portal.leads.decision.cover")
+    config.include("portal.leads.decision.ours")

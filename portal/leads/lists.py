@@ -57,7 +57,7 @@ CHOSEN = text(
 )
 
 
-def _choices(session: PortalSession) -> dict[str, list[str]]:
+def occurring(session: PortalSession) -> dict[str, list[str]]:
     """Sources and countries that occur, one statement."""
     values = {"realm": session.context.realm_id, "most": MOST_CHOICES}
     sources, countries = session.execute(CHOSEN, values).one()
@@ -98,7 +98,7 @@ WORTH = Column(
 
 def vendor_spec(session: PortalSession, catalogue: Catalogue) -> ListSpec:
     """The vendor's columns; choices are what occurs."""
-    found = _choices(session)
+    found = occurring(session)
     account = select(Account.name).where(Account.id == Lead.account_id).scalar_subquery()
     sources = [(s, words.first_up(words.word(words.SOURCES, s))) for s in found["source"]]
     return ListSpec(

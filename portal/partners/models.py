@@ -77,6 +77,7 @@ class Certification(InRealm, Base):
             postgresql_where=CURRENT,
             postgresql_nulls_not_distinct=True,
         ),
+        Index(None, "company_id"),
         Index(None, "realm_id", "expires"),
     )
 
@@ -98,6 +99,7 @@ class Authorisation(InRealm, Base):
     __table_args__ = (
         of_company(),
         Index("current_authorisation", "company_id", "product_line", unique=True, postgresql_where=CURRENT),
+        Index(None, "company_id"),
     )
 
     company_id: Mapped[int]

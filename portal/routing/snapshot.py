@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 
 from portal.clocks import calendars
 from portal.db import PortalSession
-from portal.errors import Conflict
+from portal.errors import Conflict, NotFound
 from portal.partners.models import Authorisation, Certification, Territory
 from portal.routing.models import RuleSetRow
 from rules import Calendar, Candidate, RuleSet, Snapshot, canonical_json
@@ -96,10 +96,13 @@ def published(session: PortalSession, subject_type: str = "lead") -> RuleSetRow:
     return found
 
 
-def plan_at(session: PortalSession, version: int, moment: datetime, rule_set_version: int) -> Plan:
-    """The plan of a past decision: the rule set it named over the facts that were valid then.
+def plan_at(
+    session: PortalSession, version: int, moment: datetime, rule_set_version: int, before: Plan | None = None
+) -> Plan:
+    """The plan of a past decision: the rule set it named over the facts that were valid then; NotFound without it.
 
-    `version` leaves out locations added later, so that positions are those of the decision's stored gate bytes.
+    `version` leaves out locations added later, so that positions are those of the decision's stored gate bytes. What
+    differs from the plan `before` changes its engine, which is not made again.
     """
     row = session.scalars(
         select(RuleSetRow).where(
@@ -107,10 +110,14 @@ def plan_at(session: PortalSession, version: int, moment: datetime, rule_set_ver
             RuleSetRow.subject_type == "lead",
             RuleSetRow.version == rule_set_version,
         )
-    ).one()
+    ).first()
+    if row is None:
+        raise NotFound
     rules = RuleSet.parse(row.body)
     snapshot = Snapshot(version, tuple(_candidates(session, version, moment)))
-    return Plan(version, rules, row.version, snapshot, Compiled(rules, snapshot))
+    follows = before is not None and before.rules.hash == rules.hash
+    engine = before.engine.followed_by(snapshot) if before and follows else Compiled(rules, snapshot)
+    return Plan(version, rules, row.version, engine.snapshot, engine)
 
 
 CANDIDATES = text("""

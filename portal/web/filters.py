@@ -52,6 +52,10 @@ LABELS = {
     "tab": _("Tab"),
     "days": _("Period"),
     "col": _("Column"),
+    "by": _("Rows"),
+    "effect": _("Which effect"),
+    "programme": _("Certification"),
+    "ahead": _("Look ahead"),
 }
 """What readers call the parameters that lists have beside their filters."""
 

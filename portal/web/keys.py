@@ -63,6 +63,8 @@ GOES = (
     Go("b", _("the board"), "/leads/board", "lead.board"),
     Go("o", _("offers"), "/offers"),
     Go("q", _("the queue"), "/leads/queue"),
+    Go("d", _("decisions"), "/decisions"),
+    Go("w", _("why"), "/why"),
     Go("p", _("partners"), "/partners"),
     Go("r", _("proposed changes to review"), "/proposals", "partner.edit"),
     Go("u", _("rules"), "/rules"),

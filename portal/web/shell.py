@@ -61,6 +61,7 @@ VENDOR_NAV = (
     (_("Home"), "/", "home", ""),
     (_("Leads"), "/leads", "lead.read", ""),
     (_("Queue"), "/leads/queue", "lead.queue", "waiting"),
+    (_("Decisions"), "/decisions", "decision.search", ""),
     (_("Partners"), "/partners", "partner.read", ""),
     (_("Rules"), "/rules", "rules.read", ""),
     (_("Imports"), "/imports", "import.run", ""),
@@ -70,6 +71,7 @@ PARTNER_NAV = (
     (_("Home"), "/", "home", ""),
     (_("Offers"), "/offers", "offer.answer", "waiting"),
     (_("Leads"), "/leads", "lead.read", ""),
+    (_("Why"), "/why", "decision.own", ""),
     (_("Our company"), "/company", "company.read", ""),
 )
 

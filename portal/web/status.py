@@ -68,6 +68,19 @@ STATUS: dict[str, dict[str, Status]] = {
         "retired": Status(_("Retired"), "neutral", "history"),
         "dropped": Status(_("Put aside"), "neutral", "circle-minus"),
     },
+    "rehearsal": {
+        "waiting": Status(_("Waits"), "neutral", "clock"),
+        "running": Status(_("Running"), "info", "player-play"),
+        "stopping": Status(_("Stopping"), "warn", "player-pause"),
+        "done": Status(_("Done"), "good", "circle-check"),
+        "stopped": Status(_("Stopped"), "neutral", "circle-minus"),
+        "failed": Status(_("Failed"), "bad", "alert-triangle"),
+    },
+    "move": {
+        "moved": Status(_("Somebody else"), "info", "arrows-split"),
+        "unroutable": Status(_("Nobody any more"), "bad", "route-off"),
+        "routable": Status(_("Somebody at last"), "good", "plus"),
+    },
     "candidate": {
         "chosen": Status(_("Chosen"), "accent", "circle-check"),
         "ranked": Status(_("Ranked lower"), "neutral", "arrow-down"),

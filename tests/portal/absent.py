@@ -45,9 +45,22 @@ KEPT = {
     "passwords": "exists (select 1 from people p where p.id = person_id)",
     "text_contacts": "false",
     "decisions": "false",
+    "decision_blocks": "exists (select 1 from decision_columns c where c.block_id = decision_blocks.id)",
     "work_items": "false",
     "throttles": "false",
 }
+# Of a block somebody knows the decisions in which it took part, and the numbers of what it was offered.
+TOOK_PART = """
+    update decision_blocks b set decisions = '{}', facts = (
+        select jsonb_agg(case
+            when exists (select 1 from decision_columns c where c.block_id = b.id
+                         and get_byte(c.outcomes, n::int - 1) = 253) then fact
+            when exists (select 1 from decision_columns c where c.block_id = b.id
+                         and (get_byte(c.outcomes, n::int - 1) = 0 or get_byte(c.outcomes, n::int - 1) between 4 and 100))
+                then fact - 'number'
+            else '{"day": "1900-01-01"}' end order by n)
+        from jsonb_array_elements(b.facts) with ordinality e (fact, n))
+"""
 
 
 @contextmanager
@@ -78,6 +91,8 @@ def forget(connection: Connection, realm: int, sees: list[int], hears: list[int]
             keep = f"{column} = :realm and ({keep})"
         used = {key: value for key, value in values.items() if f":{key}" in keep}
         connection.execute(text(f"delete from {table} where not coalesce(({keep}), false)"), used)
+    if hears is None:
+        connection.execute(text(TOOK_PART))
 
 
 def kept(table: str, columns: set[str], *, everything: bool) -> str:

@@ -56,6 +56,9 @@ MEANT: dict[str, set[str]] = {
     "lead.board": PARTNER_SALES,
     "lead.queue": MANAGERS,
     "decision.read": SELLERS | PARTNER_SALES,
+    "decision.search": SELLERS,
+    "load.read": CARERS,
+    "decision.own": PARTNER_SALES,
     "offer.answer": PARTNER_SALES,
     "offer.link": {"link"},
     "partner.read": VENDOR,
@@ -285,6 +288,9 @@ def test_no_page_of_a_partner_knows_of_others(town: Town, name: str) -> None:
         assert any("Customer ours" in page.text for page in pages.values()), "its own customers it does see"
         assert len([page for page in pages.values() if "Lead sheet</small>" in page.text]) > 3, "on paper"
         assert any(town.numbers["past"] in page.text for page in pages.values()), "and what it gave back"
+        assert "You would need the certification" in pages["/why"].text, (
+            "and what became of leads at its place"
+        )
     for word in (*OF_DANUBIA, *OF_VENDOR, *OF_PAST):
         assert [path for path, page in pages.items() if word in without(page, path)] == [], word
 

@@ -31,6 +31,8 @@ from portal.leads.intake import receive
 from portal.partners import actions as partners
 from portal.partners.proposals import actions as proposals
 from portal.partners.proposals.kinds import Target
+from portal.routing import blocks
+from portal.routing.rulesets import rehearsals
 from portal.security import signin, tasks
 from portal.security.context import Acting, digest
 from portal.web import remembered
@@ -142,6 +144,7 @@ def peopled(database: Any, *, furnished: bool = False) -> Town:
     _links(made)
     _others(made)
     _mail(made)
+    blocks.write(database.worker, Acting(now=world.now), settled_s=-1)
     if furnished:
         keepers = {DANUBIA: "katrin@danubia.example", TRAUN: "admin@traun.example"}
         furnish(made, {made.companies[name]: email for name, email in keepers.items()})
@@ -187,6 +190,8 @@ def _others(town: Town) -> None:
             """),
             {"id": new_id(), "company": world.vendor_id},
         )
+    with world.acting("ingrid@halden.example") as session:
+        rehearsals.start(session, 1, 90)
 
 
 def _mail(town: Town) -> None:

@@ -259,3 +259,18 @@ def test_names_notes_and_order_change_nothing() -> None:
     effect = last(rehearse_rules(before, after, TWO, history(5)))
     assert (effect.decided, effect.moves) == (0, [])
     assert default_ruleset().rules == ()
+
+
+@engines
+def test_a_place_taken_before_is_free_again_when_it_was(engine: Engines) -> None:
+    """One location with one place: what comes before that place is free finds nobody, what comes after it does."""
+    snapshot = Snapshot(1, (candidate(1, capacity=1),))
+    rules, shut = rule_set(), rule_set(row(1, "require", {}, {"certification": ["none-such"]}))
+    past = [
+        Past(request(id=n, as_of=NOON + timedelta(hours=n)), freed=NOON + timedelta(hours=n)) for n in (1, 3)
+    ]
+    start, held = State({1: 1}), [(NOON + timedelta(hours=2), 1)]
+    assert last(rehearse_sequence(rules, shut, snapshot, past, start, engine, held)).moves == [
+        Move(3, 1, None)
+    ]
+    assert last(rehearse_sequence(rules, shut, snapshot, past, start, engine)).moves == []

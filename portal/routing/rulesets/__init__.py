@@ -11,3 +11,4 @@ def includeme(config: Any) -> None:
     config.include("portal.routing.rulesets.settings")
     config.include("portal.routing.rulesets.files")
     config.include("portal.routing.rulesets.trying")
+    config.include("portal.routing.rulesets.rehearsal_views")

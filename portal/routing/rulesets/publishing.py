@@ -13,12 +13,17 @@ from portal.companies.models import Company
 from portal.companies.pages import add_pages
 from portal.db import PortalSession
 from portal.errors import Conflict, Invalid
+from portal.partners import queries as partners
+from portal.routing import coverage
 from portal.routing.models import Decision, RuleSetRow
-from portal.routing.rulesets import actions, checks, compare, queries
+from portal.routing.rehearsing import MOST_DAYS
+from portal.routing.rulesets import actions, checks, compare, queries, rehearsals
+from portal.routing.rulesets.maps import Map, maps
+from portal.routing.rulesets.rehearsal_views import place, told
 from portal.routing.rulesets.views import BASE, VERSION, moment, revision_of, version_of
 from portal.routing.snapshot import NoRuleSet, plan
 from portal.web.flash import flash
-from portal.web.i18n import _
+from portal.web.i18n import _, tr
 from rules import Request as Asked
 from rules import RuleSet, State
 from rules.rehearsal import Past, rehearse_rules
@@ -73,6 +78,39 @@ def rehearsed(session: PortalSession, rules: RuleSet) -> Moved | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What the draft does to coverage today: the first regions and lines that change, how many more, and two maps."""
+
+    rows: list[tuple[str, str, int, int]]
+    others: int
+    maps: list[Map]
+
+
+def covered(session: PortalSession, rules: RuleSet) -> Covered | None:
+    """Before and after, with the partners of today; None when nothing is in force."""
+    try:
+        before = coverage.grid(session, coverage.LEAST)
+    except NoRuleSet:
+        return None
+    after = coverage.grid(session, coverage.LEAST, rules=rules)
+    found = coverage.changes(before, after)
+    if not found:
+        return Covered([], 0, [])
+    names = dict(partners.product_lines(session))
+    lines = sorted({one.line for one in found})
+    rows = [
+        (place(one.region), names.get(one.line, one.line), one.before, one.after)
+        for one in found[:SHOWN_PARTNERS]
+    ]
+    sides = ((tr(_("Now")), before), (tr(_("With this rule set")), after))
+    return Covered(
+        rows,
+        len(found) - len(rows),
+        maps([(title, coverage.thinnest(of, 0, lines)) for title, of in sides]),
+    )
+
+
 def page(request: Request, refusal: str = "", typed: Mapping[str, str] | None = None) -> dict[str, Any]:
     """GET /rules/{version}/publishing."""
     session = request.db
@@ -83,6 +121,7 @@ def page(request: Request, refusal: str = "", typed: Mapping[str, str] | None = 
     before = current.body if current else {"rules": []}
     rows = compare.compare_rows(before["rules"], found.body["rules"])
     waits = found.state in ("draft", "in_review", "scheduled")
+    newest = rehearsals.newest(session, found.version)
     by = (int(one["by"]) for one in found.acknowledged.values() if str(one.get("by", "")).isdigit())
     return {
         "set": found,
@@ -100,6 +139,10 @@ def page(request: Request, refusal: str = "", typed: Mapping[str, str] | None = 
         },
         "settings": len(compare.compare_settings(before, found.body)) if current else 0,
         "moved": rehearsed(session, rules) if waits else None,
+        "waits": waits,
+        "covered": covered(session, rules) if waits else None,
+        "rehearsal": told(newest, found, current) if newest else None,
+        "most_days": MOST_DAYS,
         "may": request.may("rules.edit") and waits,
         "refusal": refusal,
         "typed": typed or {},
