@@ -1,7 +1,8 @@
 """Logging of every process: one line per event on standard error, from LOG_LEVEL up, never with values of records.
 
 A line of a request carries its `request` id, one of work the item's; the events either wrote carry the same id
-(`events.request_id`), so that a line leads to what happened and an event to its lines.
+(`events.request_id`), so that a line leads to what happened and an event to its lines. A request that was answered in
+the transaction of another names it (`along`): the events carry that one's.
 """
 
 import contextlib

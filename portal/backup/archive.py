@@ -58,9 +58,14 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A new archive at `path`, for this user only; it appears whole when the block ends well, or not at all."""
+    """A new archive at `path`, for this user only; it appears whole when the block ends well, or not at all.
+    ArchiveError where no file can be made."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        cure = "Name a file in a folder that is there and may be written to."
+        raise ArchiveError(f"No file can be made in {path.parent}: {error.strerror}. {cure}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:

@@ -24,6 +24,7 @@ from portal.events.log import record
 from portal.events.work import enqueue
 from portal.partners.models import Agreement
 from portal.routing.models import RoutingState
+from portal.security import throttle
 from portal.web.i18n import _, tr
 
 DEFAULT_CAPACITY = 10
@@ -243,6 +244,7 @@ def reset_factor(session: PortalSession, company_id: int, person_id: int) -> Non
     done = session.execute(select(func.app.reset_factor(person_id, company_id))).scalar_one()
     if not done:
         raise Conflict(tr(_("There is no second factor to reset.")), "no_factor")
+    throttle.forget(session, throttle.CODE_ACCOUNT, str(person_id))  # wrong codes of the one that is gone
     enqueue(
         session,
         "person.told",

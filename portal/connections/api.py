@@ -201,7 +201,7 @@ def _read_along(first: Call, endpoint: Endpoint, request: Request) -> Call | Non
     except (HTTPException, Refusal):
         return None
     request.matched_route = first.request.matched_route  # for log and figures
-    request.environ[ALONG] = first.request.ctx
+    request.environ[ALONG] = (first.request.ctx, first.request.request_id)
     return call
 
 

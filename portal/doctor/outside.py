@@ -42,6 +42,11 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
 
     if settings.broker_url is None:
         folder = settings.var_dir / "broker"
+        if not folder.exists():
+            yield Finding(
+                "broker", "wrong", f"{folder} is not there", "`interline up` makes it: start it (again)."
+            )
+            return
         try:
             probe = folder / f".doctor-{secrets.token_hex(4)}"
             probe.touch()

@@ -210,9 +210,9 @@ def run_item(engine: Engine, item: Item, now: datetime | None = None) -> None:
     structlog.contextvars.bind_contextvars(request=f"work-{item.id}")
     began = time.perf_counter()
     outcome = _attempt(engine, item, now)
-    metrics.WORK.labels(item.kind if item.kind in HANDLERS else "-", outcome).observe(
-        time.perf_counter() - began
-    )
+    seconds = time.perf_counter() - began
+    metrics.WORK.labels(item.kind if item.kind in HANDLERS else "-", outcome).observe(seconds)
+    log.info("work", kind=item.kind, item=item.id, outcome=outcome, ms=round(seconds * 1000, 1))
     structlog.contextvars.clear_contextvars()
 
 

@@ -80,9 +80,14 @@ def sign_in_keys(session: PortalSession, account: str, address: str) -> list[tup
 def know(session: PortalSession, account: str, address: str) -> None:
     """The account has signed in from here; earlier wrong tries from here are forgotten."""
     pair = f"{account}|{address}"
-    # A window of no time is always over: the count begins anew, at what is given.
-    session.execute(METER, {"key": SIGN_IN_ACCOUNT.key(pair), "calls": 0, "seconds": 0})
+    forget(session, SIGN_IN_ACCOUNT, pair)
     session.execute(METER, {"key": KNOWN.key(pair), "calls": -1, "seconds": 0})
+
+
+def forget(session: PortalSession, limit: Limit, value: str) -> None:
+    """What was counted for a key does not count any more."""
+    # A window of no time is always over: the count begins anew, at what is given.
+    session.execute(METER, {"key": limit.key(value), "calls": 0, "seconds": 0})
 
 
 def _meter(session: PortalSession, limit: Limit, value: str, calls: int) -> tuple[int, float]:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 # Asked by machines every few seconds: counted, not told.
 QUIET_ROUTES = frozenset({"healthz", "readyz", "metrics"})
 ALONG = "interline.along"
-"""In the environ: the context of the request whose transaction this one went along with."""
+"""In the environ: context and id of the request whose transaction this one went along with."""
 
 
 def observe_tween(handler: Callable[[Request], Response], _registry: Any) -> Callable[[Request], Response]:
@@ -70,10 +70,11 @@ def _route(request: Request) -> tuple[str, str]:
     return "", "static" if request.environ.get("PATH_INFO", "").startswith("/static/") else "-"
 
 
-def _who(request: Request) -> dict[str, int]:
-    """Company and person by id, when the request was told apart from a stranger's."""
-    ctx = request.environ.get(ALONG) or getattr(request.__dict__.get("db"), "ctx", None)
+def _who(request: Request) -> dict[str, int | str]:
+    """Company and person by id, when the request was told apart from a stranger's, and whose transaction it shared."""
+    ctx, along = request.environ.get(ALONG) or (getattr(request.__dict__.get("db"), "ctx", None), None)
     found = {"company": ctx.company_id, "person": ctx.person_id, "client": ctx.client_id} if ctx else {}
+    found["along"] = along
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -252,6 +252,11 @@ def test_a_failed_backup_leaves_no_file(
     assert [p.name for p in tmp_path.iterdir() if "b.tar" in p.name] == []
 
 
+def test_a_backup_into_no_folder_names_it(world: World, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(archive.ArchiveError, match=r"nowhere.*in a folder that is there"):
+        actions.make(settings, tmp_path / "nowhere" / "b.tar")
+
+
 # -- the commands --------------------------------------------------------------------------------------------------
 
 

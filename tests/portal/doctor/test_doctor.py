@@ -292,7 +292,8 @@ class answering:
 def test_the_broker(settings: Settings) -> None:
     assert found(outside.check_broker, settings, "broker").state == "ok"
     (settings.var_dir / "broker").rmdir()
-    assert found(outside.check_broker, settings, "broker").state == "wrong"
+    gone = found(outside.check_broker, settings, "broker")
+    assert gone.state == "wrong" and "interline up" in gone.cure, "no chmod of what is not there"
     for scheme in ("redis", "amqp"):
         away = settings.model_copy(update={"broker_url": f"{scheme}://127.0.0.1:{free_port()}/"})
         finding = found(outside.check_broker, away, "broker")

@@ -449,6 +449,17 @@ def test_nobody_resets_the_own_one_or_a_strangers(people: World) -> None:
         actions.reset_factor(session, people.company(DANUBIA), people.people[LUKAS])
 
 
+def test_wrong_codes_of_a_factor_that_was_reset_do_not_count_for_the_next(people: World) -> None:
+    enrol(people, LUKAS)
+    tried = throttle.CODE_ACCOUNT, str(people.people[LUKAS])
+    with people.system() as session:
+        assert [throttle.count(session, tried) > 0 for _ in range(12)] == [False] * 10 + [True] * 2
+    with people.acting("ingrid@halden.example") as session:
+        actions.reset_factor(session, people.company(DANUBIA), people.people[LUKAS])
+    with people.system() as session:
+        assert throttle.count(session, tried) == 0
+
+
 def test_rows_of_others_are_out_of_reach(people: World) -> None:
     enrol(people, KATRIN)
     for email in (LUKAS, "ingrid@halden.example", "admin@traun.example"):

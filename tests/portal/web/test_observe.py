@@ -21,7 +21,9 @@ from portal.events import work
 from portal.security import signin
 from portal.security.context import Acting
 from portal.web import observe
-from tests.portal.site import api_client, signed_in, site, token
+from tests.portal.connections.test_together import Crowd
+from tests.portal.connections.test_together import lead as another_lead
+from tests.portal.site import api_client, signed_in, site, system, token
 from tests.world import World
 
 SECRET_WORDS = "canary-q7x"
@@ -86,6 +88,33 @@ def test_a_request_has_one_id_in_answer_log_and_events(world: World, lines: Any)
             text("select type from events where request_id = 'crm-2026-11-23.0001' order by id")
         )
         assert "lead.received" in found.scalars().all()
+
+
+def test_a_request_that_went_along_names_the_one_whose_id_its_events_carry(
+    world: World, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = Crowd(system(world, world.vendor_id, "leads:write"), monkeypatch)
+    crowd.send(another_lead(0), another_lead(1))
+    leading, along = sorted(
+        (one for one in lines() if one["event"] == "request"), key=lambda one: "along" in one
+    )[-2:]
+    assert "along" not in leading and along["along"] == leading["request"] != along["request"]
+    assert (along["route"], along["client"]) == (leading["route"], leading["client"])
+    with world.database.admin().connect() as connection:
+        found = connection.execute(
+            text("select distinct request_id from events where type = 'lead.received'")
+        )
+        assert found.scalars().all() == [leading["request"]]
+
+
+def test_work_has_a_line_with_the_id_of_its_events(world: World, lines: Any) -> None:
+    with world.system() as session:
+        work.enqueue(session, "texts.expire", {})
+    lines()
+    while work.run_due(world.database.worker, now=world.now + timedelta(minutes=1)):
+        continue
+    told = next(one for one in lines() if one["event"] == "work" and one["kind"] == "texts.expire")
+    assert told["outcome"] == "done" and told["request"] == f"work-{told['item']}" and told["ms"] >= 0
 
 
 @pytest.mark.parametrize(
