@@ -79,7 +79,7 @@ def show(
 ) -> Response:
     """The page; `asked` is a move that needs a reason or an amount, a refusal stands above the board."""
     session, catalogue = request.db, queries.catalogue(request.db)
-    state = remembered.state_of(request, spec(catalogue))
+    state = _sent_from(request, catalogue) if refusal else remembered.state_of(request, spec(catalogue))
     days = _days(state)
     columns = columns_of(session, state, request.now - timedelta(days=days), _shown(state))
     total = min(sum(column.count for column in columns), COUNT_LIMIT + 1)
@@ -107,6 +107,12 @@ def show(
         ),
     }
     return render_to_response("leads/board.jinja2", values, request=request)
+
+
+def _sent_from(request: Request, catalogue: queries.Catalogue) -> ListState:
+    """The board that a move was sent from: its form names it, the address is that of the move."""
+    back = request.POST.get("back", "")
+    return remembered.sent_from(request, spec(catalogue), "/leads/board", back)
 
 
 def _file(request: Request) -> Response:

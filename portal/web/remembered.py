@@ -54,6 +54,17 @@ def state_of(request: Request, spec: ListSpec) -> ListState:
     return state
 
 
+def sent_from(request: Request, spec: ListSpec, path: str, query: str) -> ListState:
+    """The state of the list at `path` that a form was sent from, `query` its address without the path; for drawing that
+    page again with a refusal. Nothing is remembered of it and nothing redirects. Raises as `state_of` does."""
+    params = MultiDict(parse_qsl(query))
+    if request.ctx.person_id is None:
+        return spec.parse(params, path)
+    memory = remembered(request.db, memory_name(spec, params))
+    parse = partial(_usable, spec) if params.get("view", "") not in ("", ALL) else spec.parse
+    return parse(params, path, memory)
+
+
 def memory_name(spec: ListSpec, params: Any) -> str:
     """The name a list is remembered under: each of its tabs is a list of its own."""
     tab = params.get("tab")
