@@ -344,6 +344,16 @@ class Listing:
         return self.state.offset + len(self.rows)
 
     @property
+    def past_end(self) -> bool:
+        """Whether the list ends before this page."""
+        return not self.rows and self.state.page > 1 and self.total > 0
+
+    @property
+    def last_page(self) -> int | None:
+        """Number of the last page; None beyond the exact count."""
+        return None if self.total > COUNT_LIMIT else max(1, -(-self.total // self.state.per))
+
+    @property
     def more(self) -> bool:
         """Whether a next page exists; beyond the exact count a full page suggests one."""
         return len(self.rows) == self.state.per if self.total > COUNT_LIMIT else self.last < self.total
