@@ -58,8 +58,11 @@ class Column:
 
 
 def spec(catalogue: queries.Catalogue) -> ListSpec:
-    """Filters as the list of one's leads has them."""
-    return replace(lists.partner_spec(catalogue), name="board", keep=("days", "col"))
+    """Filters as the list of one's leads has them, but for states that no column stands for."""
+    listed = lists.partner_spec(catalogue)
+    choices = [(state, word) for state, word in listed.column("state").choices if state in COLUMNS]
+    columns = [replace(c, choices=choices) if c.key == "state" else c for c in listed.columns]
+    return replace(listed, columns=columns, name="board", keep=("days", "col"))
 
 
 def board(request: Request) -> Response:
@@ -122,7 +125,7 @@ def _file(request: Request) -> Response:
     session, catalogue = request.db, queries.catalogue(request.db)
     state = remembered.state_of(request, spec(catalogue))
     since = request.now - timedelta(days=_days(state))
-    wanted = [stage for stage in state.filters.get("state") or COLUMNS if stage in COLUMNS]
+    wanted = state.filters.get("state") or COLUMNS
     on_board = lists.own_shares(request.ctx.company_id, past=False).where(
         Share.state.in_(wanted), or_(Share.state.not_in(CLOSED), Share.at >= since)
     )
@@ -156,8 +159,6 @@ def columns_of(session: PortalSession, state: ListState, since: datetime, shown:
     """The columns with their newest cards; three statements however many leads there are."""
     wanted = state.filters.get("state") or COLUMNS
     names = [stage for stage in COLUMNS if stage in wanted]
-    if not names:
-        return []
     page = _newest(session, state, names, since, MOST_CARDS).subquery("page")
     order = [page.c.at.desc(), page.c.subject_id.desc()]
     rows = queries.shared_rows(session.execute(queries.shared(page, order, session.context.company_id)))

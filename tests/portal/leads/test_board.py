@@ -195,6 +195,20 @@ def test_filters_are_those_of_the_list(world: World) -> None:
     assert app.get("/leads/board?state=nonsense", status=400)
 
 
+def test_the_filter_offers_the_states_that_have_a_column(world: World) -> None:
+    app = visitor(world, KATRIN)
+    offered = [box["value"] for box in app.get("/leads/board").html.select("#board input[name=state]")]
+    assert sorted(offered) == sorted(board.COLUMNS)
+    listed = [box["value"] for box in app.get("/leads?view=all").html.select("#list input[name=state]")]
+    assert set(listed) > set(offered), "the list has them all"
+    app.get("/leads/board?state=lost")
+    refused = app.get("/leads/board?state=nurture", status=400)
+    assert "State: “nurture” cannot be used; choose from: New (new)," in refused.html.main.get_text(" ")
+    with world.system() as session:
+        session.execute(text("update list_memories set query = 'state=nurture' where list = 'board'"))
+    app.get("/leads/board", status=200)
+
+
 def test_long_columns_are_cut_and_lead_to_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     held(world, 3)
     monkeypatch.setattr(board, "MOST_CARDS", 2)
