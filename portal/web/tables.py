@@ -47,6 +47,8 @@ EXPORTS = {
 }
 ALL = "all"
 """view=all: the list as it is built, whatever the reader left it as."""
+REMEMBER_COLS = {"remember": "cols"}
+"""What the columns form adds to an address: its columns are kept for the reader. It leads to the address without."""
 
 Kind = Literal["text", "number", "date", "when", "html", "money"]
 
@@ -209,6 +211,11 @@ class ListState:
         if not query and self.memory is not None:
             query = f"view={ALL}"  # the bare address opens the list as it was left
         return f"{self.path}?{query}" if query else self.path or "?"
+
+    def cols_url(self, cols: Sequence[str]) -> str:
+        """Address that shows these columns, from now on where the list remembers; a link with columns alone does not."""
+        url = self.url(cols=tuple(cols), page=self.page)
+        return url if self.memory is None else f"{url}&{urlencode(REMEMBER_COLS)}"
 
     def view_url(self, view: SavedView) -> str:
         """Address that applies a saved filter."""
