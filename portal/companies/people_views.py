@@ -14,13 +14,14 @@ from portal.companies.pages import add_pages, done, own_id, record_id, see_other
 from portal.errors import NotFound
 from portal.partners.pages import BOTH, CONFIRM, FORM, ID, Back, owned, page
 from portal.partners.views import invite_page
-from portal.partners.wording import ROLE_WORDS, role_words
+from portal.partners.wording import role_words
 from portal.security import log
 from portal.web import parts, remembered
 from portal.web.exports import export_response, stream
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
+from portal.web.shell import ROLE_WORDS
 from portal.web.tables import Listing, apply, count
 
 

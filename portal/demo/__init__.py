@@ -7,6 +7,7 @@ PASSWORD = "pumps-and-partners"  # noqa: S105 - no secret
 PERSONAS = (
     ("Channel manager", "ingrid.hall@halden.example"),
     ("Sales representative", "tomas.berg@halden.example"),
+    ("Account manager", "anna.lund@halden.example"),
     ("Operator", "olga.horn@halden.example"),
     ("Partner, sales", "katrin.moser@danubia-technik.example"),
     ("Partner, administrator", "lukas.huber@danubia-technik.example"),

@@ -58,8 +58,11 @@ class Column:
 
 
 def spec(catalogue: queries.Catalogue) -> ListSpec:
-    """Filters as the list of one's leads has them."""
-    return replace(lists.partner_spec(catalogue), name="board", keep=("days", "col"))
+    """Filters as the list of one's leads has them, but for states that no column stands for."""
+    listed = lists.partner_spec(catalogue)
+    choices = [(state, word) for state, word in listed.column("state").choices if state in COLUMNS]
+    columns = [replace(c, choices=choices) if c.key == "state" else c for c in listed.columns]
+    return replace(listed, columns=columns, name="board", keep=("days", "col"))
 
 
 def board(request: Request) -> Response:
@@ -79,7 +82,7 @@ def show(
 ) -> Response:
     """The page; `asked` is a move that needs a reason or an amount, a refusal stands above the board."""
     session, catalogue = request.db, queries.catalogue(request.db)
-    state = remembered.state_of(request, spec(catalogue))
+    state = _sent_from(request, catalogue) if refusal else remembered.state_of(request, spec(catalogue))
     days = _days(state)
     columns = columns_of(session, state, request.now - timedelta(days=days), _shown(state))
     total = min(sum(column.count for column in columns), COUNT_LIMIT + 1)
@@ -109,6 +112,12 @@ def show(
     return render_to_response("leads/board.jinja2", values, request=request)
 
 
+def _sent_from(request: Request, catalogue: queries.Catalogue) -> ListState:
+    """The board that a move was sent from: its form names it, the address is that of the move."""
+    back = request.POST.get("back", "")
+    return remembered.sent_from(request, spec(catalogue), "/leads/board", back)
+
+
 def _file(request: Request) -> Response:
     """The leads of the columns shown, more than the cards too, with the columns and in the order of the list."""
     if not request.may("lead.export"):
@@ -116,7 +125,7 @@ def _file(request: Request) -> Response:
     session, catalogue = request.db, queries.catalogue(request.db)
     state = remembered.state_of(request, spec(catalogue))
     since = request.now - timedelta(days=_days(state))
-    wanted = [stage for stage in state.filters.get("state") or COLUMNS if stage in COLUMNS]
+    wanted = state.filters.get("state") or COLUMNS
     on_board = lists.own_shares(request.ctx.company_id, past=False).where(
         Share.state.in_(wanted), or_(Share.state.not_in(CLOSED), Share.at >= since)
     )
@@ -150,8 +159,6 @@ def columns_of(session: PortalSession, state: ListState, since: datetime, shown:
     """The columns with their newest cards; three statements however many leads there are."""
     wanted = state.filters.get("state") or COLUMNS
     names = [stage for stage in COLUMNS if stage in wanted]
-    if not names:
-        return []
     page = _newest(session, state, names, since, MOST_CARDS).subquery("page")
     order = [page.c.at.desc(), page.c.subject_id.desc()]
     rows = queries.shared_rows(session.execute(queries.shared(page, order, session.context.company_id)))

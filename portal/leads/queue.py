@@ -75,7 +75,9 @@ def queue(request: Request) -> Response:
     values = {
         "listing": listing,
         "cure": cure,
-        "empty": Empty(_("Every lead is with a partner."), Action(tr(_("All leads")), "/leads", "get")),
+        "empty": Empty(
+            _("Every lead is with a partner."), Action(tr(_("All leads")), "/leads?view=all", "get")
+        ),
     }
     return render_to_response("leads/queue.jinja2", values, request=request)
 

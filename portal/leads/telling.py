@@ -250,7 +250,7 @@ def _moved(t: Teller, e: Event) -> Entry:
     to = e.data["to"]
     text = tr(_("moved it to ${stage}", mapping={"stage": inside(status_label("stage", to))}))
     why = words.reason(e.data.get("reason"))
-    icon = {"won": "trophy", "lost": "circle-x", "nurture": "seeding", "invalid": "circle-minus"}.get(
+    icon = {"won": "trophy", "lost": "circle-x", "nurture": "seedling", "invalid": "circle-minus"}.get(
         to, "player-play"
     )
     return Entry(

@@ -15,13 +15,14 @@ from portal.partners import actions, forms, places, queries
 from portal.partners.listing import spec
 from portal.partners.pages import BOTH, CONFIRM, FORM, ID, LOCATION, Back, columns, owned, page, saved
 from portal.partners.proposals import queries as proposals
-from portal.partners.wording import ROLE_WORDS, words
+from portal.partners.wording import words
 from portal.security import signin
 from portal.web import parts, remembered
 from portal.web.exports import export_response, stream
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
+from portal.web.shell import ROLE_WORDS
 from portal.web.tables import Listing, apply, count
 
 

@@ -8,18 +8,9 @@ from portal.clocks import calendars
 from portal.companies.models import LocationFact
 from portal.web.formatting import fmt
 from portal.web.i18n import _, tr
+from portal.web.shell import ROLE_WORDS
 
 DAYS = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
-ROLE_WORDS = {
-    "operator": _("Operator"),
-    "channel_manager": _("Channel manager"),
-    "account_manager": _("Partner account manager"),
-    "sales_rep": _("Sales representative"),
-    "service_agent": _("Service agent"),
-    "administrator": _("Administrator"),
-    "sales": _("Sales"),
-    "service": _("Service"),
-}
 
 
 def words() -> dict[str, Any]:

@@ -120,10 +120,14 @@ def _rest(total: int, shown: int) -> list[Need]:
     if total <= shown:
         return []
     n = f"{fmt.num(MOST_COUNTED)}+" if total > MOST_COUNTED else fmt.num(total)
-    action = Action(tr(_("All ${n}", mapping={"n": n})), "/leads/queue", "get")
+    action = Action(tr(_("All ${n}", mapping={"n": n})), "/leads/queue?view=all", "get")
     title = tr(_("${n} leads wait in the queue", mapping={"n": n}))
     cause = ntr("The newest one is above.", "The newest ${n} are above.", shown) if shown else ""
-    return [Need(title, cause, "inbox", "neutral", action, "/leads/queue", first=True, more=total - shown)]
+    return [
+        Need(
+            title, cause, "inbox", "neutral", action, "/leads/queue?view=all", first=True, more=total - shown
+        )
+    ]
 
 
 def _waiting(row: Row) -> Need:
@@ -238,7 +242,7 @@ def accept_card(request: Request) -> dict[str, Any] | None:
         "title": tr(_("Time to accept")),
         "finding": finding,
         "chart": chart,
-        "url": "/partners",
+        "url": "/partners?view=all",
         "label": tr(_("All partners")),
     }
 
@@ -249,7 +253,10 @@ def won_card(request: Request) -> dict[str, Any] | None:
     if not rows:
         return None
     now, before = sum(r.now for r in rows), sum(r.before for r in rows)
-    finding = tr(_("${amount} in 90 days", mapping={"amount": f"{currency}\u00a0{fmt.num(round(now))}"}))
+    amount = f"{currency}\u00a0{fmt.num(round(now))}"
+    finding = ntr(
+        "${amount} in 90 days from ${n} lead", "${amount} in 90 days from ${n} leads", n, amount=amount
+    )
     if before:
         change = round(100 * (now - before) / before)
         more = _("${share} more than in the 90 days before", mapping={"share": fmt.percent(change / 100)})
@@ -269,13 +276,12 @@ def won_card(request: Request) -> dict[str, Any] | None:
         tr(_("Won by region")), items, (tr(_("Region")), tr(_("last 90 days")), tr(_("90 days before"))),
         unit=tr(_("${currency} thousand", mapping={"currency": currency})), label_room=120,
     )  # fmt: skip
-    label = ntr("${n} won lead", "${n} won leads", n)
     return {
         "title": tr(_("Won by region")),
         "finding": finding + ".",
         "chart": chart,
         "url": "/leads?stage=won",
-        "label": label,
+        "label": tr(_("Won leads of all time")),
     }
 
 
@@ -302,7 +308,7 @@ def coverage_card(request: Request) -> dict[str, Any] | None:
         "finding": finding,
         "map": drawn,
         "rows": rows,
-        "url": "/partners",
+        "url": "/partners?view=all",
         "label": tr(_("All partners")),
     }
 
@@ -332,7 +338,7 @@ def weeks_card(request: Request) -> dict[str, Any] | None:
         "title": tr(_("Leads by week")),
         "finding": finding,
         "chart": chart,
-        "url": "/leads",
+        "url": "/leads?view=all",
         "label": tr(_("All leads")),
     }
 

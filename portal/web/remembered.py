@@ -27,7 +27,7 @@ from portal.errors import Conflict, Fault, Invalid, NotFound
 from portal.web.filters import BadParameter
 from portal.web.i18n import _, tr
 from portal.web.models import ListMemory, SavedFilter
-from portal.web.tables import ALL, ListSpec, ListState, Memory, SavedView
+from portal.web.tables import ALL, REMEMBER_COLS, ListSpec, ListState, Memory, SavedView
 
 MOST_FILTERS = 50
 """Saved filters of one person and list."""
@@ -38,7 +38,8 @@ def state_of(request: Request, spec: ListSpec) -> ListState:
     """The request's list state with what the reader's list remembers; redirects a bare address to the list as left.
 
     Raises BadParameter for an address that cannot be used, as ListSpec.parse does; of a saved filter only what can be
-    used is taken, and the state says what was left out.
+    used is taken, and the state says what was left out. Columns of an address hold for that view; those chosen in the
+    columns form are kept.
     """
     if request.ctx.person_id is None:
         return spec.parse(request.GET, request.path)
@@ -50,8 +51,26 @@ def state_of(request: Request, spec: ListSpec) -> ListState:
     parse = partial(_usable, spec) if saved else spec.parse
     state = parse(params, request.path, memory)
     if not state.export:
-        _remember(session, memory, state, chosen="cols" in request.GET)
+        chosen = all(request.GET.get(key) == value for key, value in REMEMBER_COLS.items())
+        _remember(session, memory, state, chosen=chosen)
+        if chosen:
+            # Passed on, the address of the answer must not change what others have chosen. Raising takes back what is
+            # not committed.
+            request.tm.commit()
+            request.tm.begin()
+            raise HTTPSeeOther(state.url(page=state.page))
     return state
+
+
+def sent_from(request: Request, spec: ListSpec, path: str, query: str) -> ListState:
+    """The state of the list at `path` that a form was sent from, `query` its address without the path; for drawing that
+    page again with a refusal. Nothing is remembered of it and nothing redirects. Raises as `state_of` does."""
+    params = MultiDict(parse_qsl(query))
+    if request.ctx.person_id is None:
+        return spec.parse(params, path)
+    memory = remembered(request.db, memory_name(spec, params))
+    parse = partial(_usable, spec) if params.get("view", "") not in ("", ALL) else spec.parse
+    return parse(params, path, memory)
 
 
 def memory_name(spec: ListSpec, params: Any) -> str:

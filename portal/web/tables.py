@@ -47,6 +47,8 @@ EXPORTS = {
 }
 ALL = "all"
 """view=all: the list as it is built, whatever the reader left it as."""
+REMEMBER_COLS = {"remember": "cols"}
+"""What the columns form adds to an address: its columns are kept for the reader. It leads to the address without."""
 
 Kind = Literal["text", "number", "date", "when", "html", "money"]
 
@@ -210,6 +212,11 @@ class ListState:
             query = f"view={ALL}"  # the bare address opens the list as it was left
         return f"{self.path}?{query}" if query else self.path or "?"
 
+    def cols_url(self, cols: Sequence[str]) -> str:
+        """Address that shows these columns, from now on where the list remembers; a link with columns alone does not."""
+        url = self.url(cols=tuple(cols), page=self.page)
+        return url if self.memory is None else f"{url}&{urlencode(REMEMBER_COLS)}"
+
     def view_url(self, view: SavedView) -> str:
         """Address that applies a saved filter."""
         return f"{self.path}?{urlencode([*self.kept, ('view', view.id)])}&{view.query}".rstrip("&")
@@ -342,6 +349,16 @@ class Listing:
     def last(self) -> int:
         """Number of the last row shown."""
         return self.state.offset + len(self.rows)
+
+    @property
+    def past_end(self) -> bool:
+        """Whether the list ends before this page."""
+        return not self.rows and self.state.page > 1 and self.total > 0
+
+    @property
+    def last_page(self) -> int | None:
+        """Number of the last page; None beyond the exact count."""
+        return None if self.total > COUNT_LIMIT else max(1, -(-self.total // self.state.per))
 
     @property
     def more(self) -> bool:

@@ -14,6 +14,8 @@ class Told:
     title: str
     kept: str
     cure: str
+    signed_out: str = ""
+    """The cure for who is not signed in, where the other one names what only pages within have."""
     button: str = _("Go to the first page")
     tone: str = "warn"
     icon: str = "alert-triangle"
@@ -27,6 +29,7 @@ TOLD: dict[int, Told] = {
         _("There is nothing here for you"),
         _("The page does not exist, or it is not shared with your company."),
         _("Check the address, or look for it by its number in the search at the top."),
+        signed_out=_("Check the address, or sign in and open it again."),
         icon="search", tone="neutral",
     ),
     405: Told(_("This page cannot be used that way"), NOTHING_CHANGED, _("Open it again and use its buttons.")),

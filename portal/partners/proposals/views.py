@@ -181,7 +181,9 @@ def vendors_list(request: Request) -> Any:
         Tab(tr(_("Waiting")), "/proposals", not decided, queries.waiting_count(request.db)),
         Tab(tr(_("Decided")), "/proposals?tab=decided", decided),
     ]
-    empty = Empty(_("Nothing waits for a decision."), Action(tr(_("All partners")), "/partners", "get"))
+    empty = Empty(
+        _("Nothing waits for a decision."), Action(tr(_("All partners")), "/partners?view=all", "get")
+    )
     return _list(request, spec("/proposals", own=False), query, empty, tabs)
 
 

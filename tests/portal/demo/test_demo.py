@@ -9,14 +9,16 @@ from sqlalchemy import text
 
 from integrations.mail import MemorySender
 from portal.db import session_for, transaction
-from portal.demo import PASSWORD, personas
+from portal.demo import PASSWORD, PERSONAS, personas
 from portal.demo.command import Lines, fill
 from portal.demo.customers import requests
+from portal.demo.partners import VENDOR_PEOPLE
 from portal.demo.towns import COUNTRIES, load
 from portal.events import work
 from portal.leads import mails
 from portal.security import signin
 from portal.security.context import PUBLIC, Acting
+from portal.web.shell import ROLE_WORDS
 
 PARTNERS, LEADS = 24, 160
 
@@ -106,6 +108,13 @@ def _personas_sign_in(database: Any) -> None:
         with session.begin():
             assert signin.sign_in(session, email, password, "192.0.2.1", None).secret
         session.close()
+
+
+def test_everybody_of_the_vendor_has_a_sign_in_under_the_name_of_the_role() -> None:
+    domain = PERSONAS[0][1].partition("@")[2]
+    told = {email: title for title, email in PERSONAS}
+    for name, role in VENDOR_PEOPLE:
+        assert told[f"{name.lower().replace(' ', '.')}@{domain}"] == ROLE_WORDS[role]
 
 
 def test_towns_are_real_and_in_six_countries() -> None:

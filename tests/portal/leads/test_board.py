@@ -117,6 +117,34 @@ def test_a_refused_move_says_why_and_changes_nothing(world: World) -> None:
     assert post(app, "L-99999999", "working").status_int == 404
 
 
+def test_a_refusal_is_drawn_on_the_board_as_it_was_filtered(world: World) -> None:
+    one, two = held(world, 2)
+    with world.acting(KATRIN) as session:
+        actions.move(session, two.lead_id, "working")
+        actions.move(session, two.lead_id, "qualified")
+    app = visitor(world, KATRIN)
+    sent = {"back": "days=90&state=qualified", "asked": "1", "won_on": "2026-11-20"}
+    opened = app.get("/leads/board?days=90&state=qualified").text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', opened)[1]
+    wrong = app.post(
+        "/leads/board/move",
+        {"csrf_token": token, "number": two.number, "to": "won", "won_amount": "abc", **sent},
+        status="*",
+    )
+    assert wrong.status_int == 422 and "Nothing was moved." in wrong and 'value="abc"' in wrong
+    assert column(wrong, "qualified") and not column(wrong, "new"), "filtered as before"
+    assert 'name="back" value="days=90&amp;state=qualified"' in wrong
+    assert "/leads/board/move?" not in wrong, "every link leads to the board"
+    late = app.post(
+        "/leads/board/move",
+        {"csrf_token": token, "number": one.number, "to": "proposed", "back": "state=qualified"},
+        status="*",
+    )
+    assert late.status_int == 409 and "cannot become proposed" in late
+    bad = {"csrf_token": token, "number": one.number, "to": "proposed", "back": "state=nonsense"}
+    assert app.post("/leads/board/move", bad, status="*").status_int == 400
+
+
 def test_the_board_exports_what_it_shows_with_the_columns_of_the_list(world: World) -> None:
     one, two, three = held(world, 3, amount=10_000, currency="EUR")
     with world.acting(KATRIN) as session:
@@ -165,6 +193,20 @@ def test_filters_are_those_of_the_list(world: World) -> None:
     page = app.get("/leads/board?state=working")
     assert column(page, "working") and not column(page, "new")
     assert app.get("/leads/board?state=nonsense", status=400)
+
+
+def test_the_filter_offers_the_states_that_have_a_column(world: World) -> None:
+    app = visitor(world, KATRIN)
+    offered = [box["value"] for box in app.get("/leads/board").html.select("#board input[name=state]")]
+    assert sorted(offered) == sorted(board.COLUMNS)
+    listed = [box["value"] for box in app.get("/leads?view=all").html.select("#list input[name=state]")]
+    assert set(listed) > set(offered), "the list has them all"
+    app.get("/leads/board?state=lost")
+    refused = app.get("/leads/board?state=nurture", status=400)
+    assert "State: “nurture” cannot be used; choose from: New (new)," in refused.html.main.get_text(" ")
+    with world.system() as session:
+        session.execute(text("update list_memories set query = 'state=nurture' where list = 'board'"))
+    app.get("/leads/board", status=200)
 
 
 def test_long_columns_are_cut_and_lead_to_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

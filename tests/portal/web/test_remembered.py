@@ -72,12 +72,50 @@ def test_tabs_are_lists_of_their_own(world: World) -> None:
 def test_columns_are_remembered_in_their_order_and_the_address_wins(world: World) -> None:
     intake(world)
     app = visitor(world, MANAGER)
-    app.get("/leads?cols=title,number")
+    app.get("/leads?cols=title,number&remember=cols", status=303)
     page = app.get("/leads?stage=new")
     assert page.text.index(">What<") < page.text.index(">Lead<") and "Received</a>" not in page.text
     assert "cols=title%2Cnumber" in page, "links carry what is shown"
     one = app.get("/leads?stage=new&cols=number").text
     assert 'data-l="What"' not in one and 'data-l="Lead"' in one
+
+
+def heads(page: Any) -> list[str]:
+    """The columns that a page of the list shows."""
+    return [" ".join(head.text.split()) for head in page.html.select("#list thead th[scope=col]")]
+
+
+def test_the_columns_of_a_link_hold_for_that_view_and_those_chosen_in_the_form_are_kept(world: World) -> None:
+    intake(world)
+    app = visitor(world, MANAGER)
+    built = heads(app.get("/leads?view=all"))
+    linked = app.get("/leads?cols=title,number")
+    assert heads(linked) == ["What", "Lead"], "a colleague's link shows its columns"
+    assert linked.html.select_one("#list form [name=cols]")["value"] == "title,number", (
+        "and filtering keeps them"
+    )
+    assert heads(app.get("/leads?view=all")) == built, "mine are mine"
+    (hide,) = [
+        a
+        for a in linked.html.select("#list .cols-m a[href]")
+        if " ".join(a.text.split()) == "Lead shown, hide it"
+    ]
+    answer = app.get(hide["href"], status=303)
+    assert query_of(answer) == {"cols": ["title"]}, "the address that follows may be passed on"
+    assert heads(answer.follow()) == ["What"] == heads(app.get("/leads?view=all"))
+    back = next(a for a in app.get("/leads?view=all").html.select(".cols-m a") if a.text == "As they were")
+    app.get("/leads?cols=" + ",".join(("title", "number")))
+    assert heads(app.get("/leads?view=all")) == ["What"]
+    app.get(back["href"], status=303)
+    assert heads(app.get("/leads?view=all")) == built
+
+
+def test_columns_as_built_in_a_link_stay_when_one_filters(world: World) -> None:
+    intake(world)
+    app = visitor(world, MANAGER)
+    app.get("/leads?cols=title&remember=cols", status=303)
+    page = app.get("/leads?cols=number,title,account,place,worth,assignment,stage,partner,received")
+    assert page.html.select_one("#list form [name=cols]"), "else the remembered ones came back"
 
 
 def test_columns_move_by_links(world: World) -> None:
@@ -91,7 +129,7 @@ def test_columns_move_by_links(world: World) -> None:
 
 def test_a_remembered_value_that_is_gone_does_not_lock_the_reader_out(world: World) -> None:
     app = visitor(world, MANAGER)
-    app.get("/leads?stage=new&cols=title,number")
+    app.get("/leads?stage=new&cols=title,number&remember=cols")
     with world.system() as session:
         session.execute(text("update list_memories set query = 'stage=gone', columns = 'gone,title'"))
     page = app.get("/leads")

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import event
 from webtest import TestApp
 
+from portal.web import tables
+from tests.portal.leads.test_flow import intake
 from tests.portal.leads.test_views import KATRIN, LUKAS, MANAGER, SALES_REP
 from tests.portal.pages import main_form
 from tests.portal.site import signed_in, site
@@ -41,6 +43,33 @@ def test_an_empty_list_says_one_sentence_and_offers_one_step(world: World, email
 def test_a_filter_that_lets_nothing_through_can_be_cleared(world: World) -> None:
     page = visitor(world, MANAGER).get("/partners?q=nobody+at+all")
     assert "Nothing matches this filter." in page and "Clear the filter" in page
+
+
+def test_a_page_past_the_end_says_so_and_leads_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        contact = {"name": f"B{n}", "email": f"b{n}@x.example"}
+        intake(world, contact=contact, account={"name": f"Customer {n}"})
+    app = visitor(world, MANAGER)
+    for query, last in (("view=all&per=2", "/leads?per=2&page=2"), ("stage=new", "/leads?stage=new")):
+        page = app.get(f"/leads?{query}&page=9999")
+        (told,) = page.html.select("#list .empty")
+        assert told.p.text == "The list ends before page 9999." and told.a.text == "To its last page"
+        assert told.a["href"] == last and app.get(last).html.select("#list tbody tr")
+        assert not page.html.select("#list [rel=prev]"), "the page before is past the end, too"
+    monkeypatch.setattr(tables, "COUNT_LIMIT", 1)
+    (told,) = app.get("/leads?view=all&page=9999").html.select("#list .empty")
+    assert (told.a.text, told.a["href"]) == ("To its first page", "/leads?view=all"), (
+        "how long it is is not known"
+    )
+    assert "Nothing matches" in app.get("/leads?stage=won&page=9"), (
+        "where there is no entry, that is what is said"
+    )
+
+
+def test_a_stranger_is_not_sent_to_a_search_that_is_not_there(world: World) -> None:
+    page = site(world.database).get("/nothing/at/all", status=404)
+    assert "or sign in and open it again" in page and "search at the top" not in page
+    assert "search at the top" in visitor(world, MANAGER).get("/nothing/at/all", status=404)
 
 
 def test_a_list_that_is_fetched_shows_grey_rows_after_300_ms_and_no_spinner(world: World) -> None:

@@ -3,6 +3,7 @@ page renders."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from jinja2 import Environment
 
 from jinja2.lexer import TOKEN_DATA, TOKEN_BLOCK_BEGIN, TOKEN_BLOCK_END, TOKEN_NAME  # isort: skip
 
+from portal.leads import telling
 from portal.web import jinja
 from portal.web.icons import _sprite
 from portal.web.status import STATUS, look, status
@@ -104,6 +106,28 @@ def test_every_icon_named_in_a_template_exists():
     for path in EVERY:
         for name in re.findall(r"icon\('([^']+)'", path.read_text(encoding="utf-8")):
             assert name in _sprite(), f"{path.name} asks for {name}"
+
+
+def icons_told() -> set[str]:
+    """Icons that telling.py names: of an Entry, of _plain and _because, and those chosen from by a variable `icon`."""
+    places = {"Entry": 4, "_plain": 1, "_because": 1}
+    given: list[ast.AST] = []
+    for node in ast.walk(ast.parse(Path(telling.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in places:
+            given += node.args[places[node.func.id] :][:1]
+            given += [keyword.value for keyword in node.keywords if keyword.arg == "icon"]
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "icon":
+            given += [part for d in ast.walk(node.value) if isinstance(d, ast.Dict) for part in d.values]
+            given += node.value.args[1:] if isinstance(node.value, ast.Call) else [node.value]
+    parts = (part for one in given for part in ast.walk(one))
+    return {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+@pytest.mark.skipif(not _sprite(), reason="browser assets are not installed")
+def test_every_icon_of_the_timeline_is_in_the_sprite():
+    named = icons_told()
+    assert {"trophy", "player-play", "clock-off", "calendar-event"} <= named and len(named) > 15
+    assert named - _sprite().keys() == set()
 
 
 def test_one_page_weighs_less_than_its_budget():
