@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from sqlalchemy import text
 
 from portal.errors import Invalid
 from portal.leads import actions
@@ -118,6 +119,19 @@ def test_assigning_by_hand_keeps_what_was_typed(world: World) -> None:
     assert other["aria-invalid"] == "true" and other["value"] == "Nobody, Nowhere"
     assert "is not one of them" in page.html.find(id=other["aria-describedby"]).get_text()
     assert len(page.html.find(attrs={"role": "alert"}).find_all("a")) == 2
+    page = app.post(f"{url}/assign", given | {"location": " "}, status=422)
+    other = page.html.find("input", {"name": "location"})
+    assert page.html.find(id=other["aria-describedby"]).get_text(strip=True) == "Choose a partner from the list."
+
+
+def test_a_move_that_is_not_possible_names_the_stages_as_labels(world: World) -> None:
+    got = held(world)
+    with world.system() as session:
+        session.execute(text("update people set language = 'de' where email = :e"), {"e": KATRIN})
+    app, url = visitor(world, KATRIN), f"/leads/{got.number}"
+    token = app.get(url).html.find("input", {"name": "csrf_token"})["value"]
+    page = app.post(f"{url}/stage", {"csrf_token": token, "to": "proposed"}, status=409)
+    assert "Der Lead steht auf „Neu“ und kann nicht auf „Angebot abgegeben“ gehen." in page
 
 
 def test_declining_for_another_reason_says_which(world: World) -> None:
