@@ -121,7 +121,9 @@ def test_assigning_by_hand_keeps_what_was_typed(world: World) -> None:
     assert len(page.html.find(attrs={"role": "alert"}).find_all("a")) == 2
     page = app.post(f"{url}/assign", given | {"location": " "}, status=422)
     other = page.html.find("input", {"name": "location"})
-    assert page.html.find(id=other["aria-describedby"]).get_text(strip=True) == "Choose a partner from the list."
+    assert (
+        page.html.find(id=other["aria-describedby"]).get_text(strip=True) == "Choose a partner from the list."
+    )
 
 
 def test_a_move_that_is_not_possible_names_the_stages_as_labels(world: World) -> None:
@@ -154,6 +156,18 @@ def test_a_file_that_is_none_is_told_at_the_field(world: World) -> None:
     page = app.post(f"{url}/files", {"csrf_token": token, "audience": "shared"}, status=422)
     assert "Choose a file." in at_field(page, f"{url}/files", "file")[1]
     assert page.html.find("select", {"name": "audience"}).find("option", selected=True)["value"] == "shared"
+
+
+def test_who_may_see_a_file_is_chosen_by_label_not_by_code(world: World) -> None:
+    got = held(world)
+    for email in (KATRIN, MANAGER):
+        app, url = visitor(world, email), f"/leads/{got.number}"
+        shown = app.get(url).html
+        labels = [o.get_text() for o in shown.find("select", {"name": "audience"}).find_all("option")]
+        token = shown.find("input", {"name": "csrf_token"})["value"]
+        page = app.post(f"{url}/files", {"csrf_token": token, "audience": "everybody"}, status=422)
+        said = at_field(page, f"{url}/files", "audience")[1]
+        assert labels and f"Choose one of: {', '.join(labels)}." in said
 
 
 def test_the_link_page_says_it_at_the_field_too(world: World, app: Any, paths: list[str]) -> None:
