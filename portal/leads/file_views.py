@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from pyramid.request import Request
 from pyramid.response import Response
 
+from portal.companies.queries import vendor_id
 from portal.db import PortalSession
 from portal.errors import Fault, Invalid, NotFound
 from portal.gateways import storage
@@ -110,6 +111,13 @@ def _choices(request: Request, seen: Seen, other: str) -> list[tuple[str, str]]:
     return [("own", own), ("shared", tr(_("${name} too", mapping={"name": other})))]
 
 
+def _other(session: PortalSession, seen: Seen) -> str:
+    """The company on the other side: for the vendor who has the offer, for a partner the vendor."""
+    offer = seen.offer["company_id"] if seen.offer is not None else None
+    other = offer if seen.view == "vendor" else vendor_id(session)
+    return queries.company_names(session, [other]).get(other, "")
+
+
 # -- adding ------------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +170,10 @@ def add(request: Request) -> Any:
 
     def do() -> Any:
         opens = request.POST.get("audience", "own")
+        if opens not in files.OPENS:
+            options = ", ".join(label for _value, label in _choices(request, seen, _other(request.db, seen)))
+            said = tr(_("Choose one of: ${options}.", mapping={"options": options or "-"}))
+            raise Invalid(Fault("audience", opens, said, "choice"))
         added = add_all(request.db, request.registry.portal, seen.id, given_files(request.POST), opens)
         if added.refused and not added.new and not added.known:
             raise Invalid(*(_named(name, fault) for name, fault in added.refused))

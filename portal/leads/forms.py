@@ -283,9 +283,10 @@ def read_assign(session: PortalSession, post: Mapping[str, Any]) -> tuple[int, s
         found = [row for row in partner_locations(session, given) if label_of(row) == given]
         location = found[0].id if len(found) == 1 else None
     if location is None:
-        message = tr(
-            _("Choose a partner from the list: ${given} is not one of them.", mapping={"given": given[:80]})
+        unknown = _(
+            "Choose a partner from the list: ${given} is not one of them.", mapping={"given": given[:80]}
         )
+        message = tr(unknown if given else _("Choose a partner from the list."))
         faults.append(Fault("location", given, message, "choice"))
     if faults:
         raise Invalid(*faults)

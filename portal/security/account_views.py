@@ -19,6 +19,7 @@ from portal.web.flash import flash
 from portal.web.formatting import zone_names
 from portal.web.forms import Form
 from portal.web.i18n import _, languages, ntr
+from portal.web.language import speak
 from portal.web.shell import ROLE_WORDS
 
 ME = [(_("Your profile"), "/me")]
@@ -190,6 +191,7 @@ def address_link(request: Request) -> Any:
     if found is None:
         request.response.status_int = 404
         return {"link": None, "outcome": "gone"}
+    speak(request, found.language)
     if request.method == "GET":
         return {"link": found, "outcome": "", "token": token}
     use = account.keep_address if found.purpose == "keep" else account.change_address

@@ -49,6 +49,7 @@ class Invitation:
     email: str
     company: str
     purpose: str
+    language: str
 
 
 # -- signing in ----------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ def link_token(settings: Settings, item_id: int) -> str:
 def invitation(session: PortalSession, token: str) -> Invitation | None:
     """Whom the link is for, or None when it is used up, expired or unknown. Changes nothing."""
     row = session.execute(text("select * from app.invitation(:hash)"), {"hash": digest(token)}).first()
-    return Invitation(row.person_id, row.name, row.email, row.company, row.purpose) if row else None
+    return Invitation(**row._mapping) if row else None
 
 
 def accept(

@@ -19,6 +19,7 @@ from portal.security.throttle import address_of
 from portal.web.flash import flash
 from portal.web.forms import Form
 from portal.web.i18n import _, tr
+from portal.web.language import speak
 
 FAILED = _("E-mail or password is not right. Check both; after ten tries you have to wait.")
 WRONG_CODE = _("This code is not right, or it was used already. Wait for the next one.")
@@ -290,6 +291,7 @@ def welcome(request: Request) -> Any:
     found = signin.invitation(request.db, token)
     if found is None:
         return _used_up(request)
+    speak(request, found.language)
     form = Form(Welcome)
     page = {"form": form, "person": found, "token": token}
     if request.method == "GET":

@@ -15,8 +15,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import errors
-from portal.db import plans_outlived
+from portal.db import plans_outlived, session_for
 from portal.gateways import StorageError
+from portal.security.context import Credential, digest
+from portal.security.cookie import key_of
 from portal.web.filters import BadParameter
 from portal.web.i18n import SOURCE, _, languages, localizer_of, tr
 from portal.web.limits import SYSTEMS
@@ -29,6 +31,11 @@ RETRY_AFTER_S = 3
 AWAY = _("The service cannot reach its database. Nothing was changed; try again in a moment.")
 FULL = _("The service has no room to keep anything just now. Nothing was changed; try again later.")
 SIGNED_OUT = _("You are signed out. Sign in in another tab, then send this again.")
+FOREIGN = _("This form is too old. Go back, reload the page and send it again.")
+NO_STORAGE = _("Files cannot be read or added at the moment. Nothing was changed; try again in a moment.")
+NOT_UTF8 = _("The form holds characters that are not UTF-8.")
+NO_FORM = _("The form cannot be read. Send it as multipart/form-data or application/x-www-form-urlencoded.")
+NUL = _("A field holds a character that cannot be kept (NUL). Type it again.")
 TOO_OLD = _("The form was older than your session. Look at what you sent, then send it again.")
 UNSURE = _(
     "The service lost its database while it was finishing, so it is not known whether this was done. Look before you"
@@ -131,13 +138,26 @@ def illegible(request: Request) -> Response:
         return Response(json_body=body, status=400, content_type=PROBLEM)
     told = TOLD[400]
     words = {"title": told.title, "happened": told.kept, "kept": told.cure, "again": told.button, "typed": ""}
-    return bare(request, 400, words, sent=[], url="/", sign=told.icon)
+    return bare(request, 400, words, own_language(request), sent=[], url="/", sign=told.icon)
 
 
-def bare(request: Request, status: int, words: dict[str, Any], **more: Any) -> Response:
-    """A page that asks nothing of the database, not even who reads or in which language."""
+def own_language(request: Request) -> str:
+    """Of the account that is signed in, '' where nobody is or the database cannot say: for what no view has seen."""
+    key = key_of(request)
+    if not key:
+        return ""
+    try:
+        with session_for(request.registry.app_engine, Credential("session", digest(key))) as session:
+            ctx = session.context
+            return ctx.language if ctx.person_id is not None else ""
+    except Exception:  # the page is drawn all the same
+        return ""
+
+
+def bare(request: Request, status: int, words: dict[str, Any], language: str = "", **more: Any) -> Response:
+    """A page that asks nothing of the database, not even who reads or, unless it is given, in which language."""
     known = list(languages())
-    language = request.cookies.get("language", "")
+    language = language or request.cookies.get("language", "")
     if language not in known:
         language = (
             request.accept_language.lookup(known, default=SOURCE) if request.accept_language else SOURCE
@@ -221,7 +241,7 @@ def bad_csrf(_error: BadCSRFToken, request: Request) -> Response:
     sent = returnable(request)
     if sent:
         return given_back(request, 400, TOO_OLD, sent)
-    return answer(request, 400, "This form is too old. Go back, reload the page and send it again.")
+    return answer(request, 400, FOREIGN)
 
 
 def http_error(error: HTTPException, request: Request) -> Response:
@@ -236,15 +256,15 @@ def sent_fault(request: Request) -> str:
     try:
         given = [*request.GET.values(), *request.POST.values()]
     except UnicodeDecodeError:
-        return "The form holds characters that are not UTF-8."
+        return NOT_UTF8
     except (
         Exception
     ):  # the parser of multipart forms has no error of its own for all that can be wrong with one
-        return "The form cannot be read. Send it as multipart/form-data or application/x-www-form-urlencoded."
+        return NO_FORM
     if any(
         isinstance(value, str) and "\x00" in value for value in given
     ):  # PostgreSQL keeps all but this one
-        return "A field holds a character that cannot be kept (NUL). Type it again."
+        return NUL
     return ""
 
 
@@ -280,11 +300,7 @@ def database_down(error: Exception, request: Request) -> Response:
 def storage_down(error: StorageError, request: Request) -> Response:
     """Files cannot be kept or read; the rest of the site goes on."""
     log.warning("storage unavailable", error=str(error))
-    response = answer(
-        request,
-        503,
-        "Files cannot be read or added at the moment. Nothing was changed; try again in a moment.",
-    )
+    response = answer(request, 503, NO_STORAGE)
     response.headers["Retry-After"] = "5"
     return response
 

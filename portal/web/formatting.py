@@ -52,6 +52,13 @@ def _locale(name: str) -> Locale:
     return Locale.parse("en_GB" if name == "en" else name.replace("-", "_"))
 
 
+@lru_cache(maxsize=64)
+def _day_pattern(locale: str, skeleton: str) -> str:
+    """How a language orders the parts of a short date, its month standing alone."""
+    known = _locale(locale).datetime_skeletons
+    return str(known[dates.match_skeleton(skeleton, known)].pattern).replace("MMM", "LLL")
+
+
 @lru_cache(maxsize=256)
 def _city(zone_name: str, locale: str) -> str:
     """The city a time zone is named after, in the reader's language; the zone's own word where Babel has none."""
@@ -182,13 +189,17 @@ class Formatter:
         return moment.astimezone(self.tz)
 
     def day_text(self, day: date, weekday: bool = False) -> str:
-        """'24 Nov', 'Tue 24 Nov', with the year when it is another one."""
+        """'24 Nov', 'Tue 24 Nov', with the year when it is another one.
+
+        Months stand in their stand-alone form (CLDR), in German 'Nov' and not 'Nov.': sentences end with a date, and
+        would end with two full stops.
+        """
         year = day.year != self.today.year
         if self._english:
             text = f"{day.day} {MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
             return f"{DAYS[day.weekday()]} {text}" if weekday else text
         skeleton = ("y" if year else "") + "MMM" + ("E" if weekday else "") + "d"
-        return str(dates.format_skeleton(skeleton, day, locale=_locale(self.locale)))
+        return str(dates.format_date(day, _day_pattern(self.locale, skeleton), locale=_locale(self.locale)))
 
     def time_text(self, moment: datetime) -> str:
         """'16:00' in the reader's zone."""

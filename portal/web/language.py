@@ -1,7 +1,7 @@
 """Which language a page is in, and the reader's choice of it.
 
 Who is signed in reads what the own profile says; anybody else what they chose on this device, else what the browser
-asks for, else English.
+asks for, else English. A page behind a mailed link speaks as the mail did.
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ def negotiate(request: Any) -> str:
         if request.accept_language
         else SOURCE
     )
+
+
+def speak(request: Any, language: str | None) -> None:
+    """Go on in the language of whom a mailed link is for: nobody is signed in, and the mail spoke it too. What the
+    reader chose on this device still counts, or the switch on the page would do nothing."""
+    if request.cookies.get(COOKIE) in languages() or language not in languages():
+        return
+    request.locale_name = language
+    for made in ("localizer", "fmt"):  # what was made for another language
+        request.__dict__.pop(made, None)
 
 
 def keep(session: PortalSession, language: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from sqlalchemy import text
 
 from portal.errors import Invalid
 from portal.leads import actions
@@ -118,6 +119,21 @@ def test_assigning_by_hand_keeps_what_was_typed(world: World) -> None:
     assert other["aria-invalid"] == "true" and other["value"] == "Nobody, Nowhere"
     assert "is not one of them" in page.html.find(id=other["aria-describedby"]).get_text()
     assert len(page.html.find(attrs={"role": "alert"}).find_all("a")) == 2
+    page = app.post(f"{url}/assign", given | {"location": " "}, status=422)
+    other = page.html.find("input", {"name": "location"})
+    assert (
+        page.html.find(id=other["aria-describedby"]).get_text(strip=True) == "Choose a partner from the list."
+    )
+
+
+def test_a_move_that_is_not_possible_names_the_stages_as_labels(world: World) -> None:
+    got = held(world)
+    with world.system() as session:
+        session.execute(text("update people set language = 'de' where email = :e"), {"e": KATRIN})
+    app, url = visitor(world, KATRIN), f"/leads/{got.number}"
+    token = app.get(url).html.find("input", {"name": "csrf_token"})["value"]
+    page = app.post(f"{url}/stage", {"csrf_token": token, "to": "proposed"}, status=409)
+    assert "Der Lead steht auf „Neu“ und kann nicht auf „Angebot abgegeben“ gehen." in page
 
 
 def test_declining_for_another_reason_says_which(world: World) -> None:
@@ -140,6 +156,18 @@ def test_a_file_that_is_none_is_told_at_the_field(world: World) -> None:
     page = app.post(f"{url}/files", {"csrf_token": token, "audience": "shared"}, status=422)
     assert "Choose a file." in at_field(page, f"{url}/files", "file")[1]
     assert page.html.find("select", {"name": "audience"}).find("option", selected=True)["value"] == "shared"
+
+
+def test_who_may_see_a_file_is_chosen_by_label_not_by_code(world: World) -> None:
+    got = held(world)
+    for email in (KATRIN, MANAGER):
+        app, url = visitor(world, email), f"/leads/{got.number}"
+        shown = app.get(url).html
+        labels = [o.get_text() for o in shown.find("select", {"name": "audience"}).find_all("option")]
+        token = shown.find("input", {"name": "csrf_token"})["value"]
+        page = app.post(f"{url}/files", {"csrf_token": token, "audience": "everybody"}, status=422)
+        said = at_field(page, f"{url}/files", "audience")[1]
+        assert labels and f"Choose one of: {', '.join(labels)}." in said
 
 
 def test_the_link_page_says_it_at_the_field_too(world: World, app: Any, paths: list[str]) -> None:

@@ -355,3 +355,29 @@ def test_roles_are_refused_that_a_company_cannot_give(people: World) -> None:
         actions.set_roles(session, people.company(DANUBIA), people.people[LUKAS], ["sales"])
     with pytest.raises(Invalid, match="operator"), people.acting("ingrid@halden.example") as session:
         actions.set_roles(session, people.vendor_id, people.people["tomas@halden.example"], ["operator"])
+
+
+@pytest.mark.parametrize("asked", [{}, {"Accept-Language": "en"}])
+def test_pages_behind_a_mailed_link_speak_as_the_mail_did(
+    people: World, outbox: Outbox, asked: dict[str, str]
+) -> None:
+    with people.system() as session:
+        session.execute(text("update people set language = 'de' where email = :e"), {"e": KATRIN})
+    ask(people)
+    forgotten = site(people.database).get("/forgotten").forms
+    form = next(form for form in forgotten.values() if "email" in form.fields)
+    form["email"] = KATRIN
+    form.submit()
+    run(people)
+    paths = [path_in(message) for message in outbox.sent]
+    assert {path.split("/")[1] for path in paths} == {"address", "welcome"}
+    for path in paths:
+        page = site(people.database).get(path, headers=asked)
+        assert '<html lang="de"' in page, path
+        if "/welcome/" in path:
+            form = page.forms[0]
+            form["password"] = "short"
+            assert '<html lang="de"' in form.submit(headers=asked, status=422), "refused in the same language"
+        chosen = site(people.database)
+        chosen.set_cookie("language", "en")
+        assert '<html lang="en"' in chosen.get(path), "what was chosen on this device counts"

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from portal.web.formatting import Formatter
+from portal.web.i18n import languages
 from tests.portal.web.sheets import NOW
 
 VIENNA = Formatter(NOW, "Europe/Vienna", "en")
@@ -85,7 +86,7 @@ def test_money_numbers_and_distances():
 def test_german_reads_german():
     german = Formatter(NOW, "Europe/Vienna", "de")
     assert german.num(84000.5, 1) == "84.000,5"
-    assert german.day_text(date(2026, 11, 24)) == "24. Nov."
+    assert german.day_text(date(2026, 11, 24)) == "24. Nov"
     assert "November" in german.long_day(date(2026, 11, 24))
 
 
@@ -105,3 +106,12 @@ def test_zone_label_unknown_zone_and_naive_time():
     assert Formatter(NOW, "Mars/Olympus").zone_label == "Olympus (UTC)"
     with pytest.raises(ValueError, match="aware"):
         VIENNA.when_text(datetime(2026, 1, 1))  # noqa: DTZ001 - naive on purpose
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_short_date_ends_a_sentence_with_one_full_stop(language: str) -> None:
+    fmt = Formatter(NOW, "Europe/Vienna", language)
+    for month in range(1, 13):
+        for year in (NOW.year, NOW.year - 1):
+            for weekday in (False, True):
+                assert not fmt.day_text(date(year, month, 10), weekday).endswith("."), (month, year, weekday)

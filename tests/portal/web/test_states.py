@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from webtest import TestApp
 
 from portal.web import tables
@@ -232,3 +232,21 @@ def test_a_form_with_an_old_token_comes_back_with_a_fresh_one(world: World) -> N
     foreign = app.post("/broken", NOTE | old, headers={"Sec-Fetch-Site": "cross-site"}, status=400)
     assert "Friday" not in foreign and "too old" in foreign
     assert "hunter2" not in app.post("/broken", old | {"password": "hunter2"}, headers=SAME, status=400)
+
+
+def test_what_cannot_be_read_is_told_in_the_readers_language(world: World) -> None:
+    """Also where the browser says nothing of a language: neither cookie nor header, only who is signed in."""
+    with world.system() as session:
+        session.execute(text("update people set language = 'de' where email = :e"), {"e": MANAGER})
+    app = signed_in(world, MANAGER, failing)
+    app.cookies.pop("language", None)
+    token = form_token(app.get("/leads"))
+    foreign = app.post(
+        "/broken", {"csrf_token": "0" * 40}, headers={"Sec-Fetch-Site": "cross-site"}, status=400
+    )
+    assert "Dieses Formular ist zu alt." in foreign
+    nul = app.post("/broken", {"csrf_token": token, "text": "a\x00b"}, status=400)
+    assert "Zeichen, das nicht gespeichert werden kann (NUL)" in nul
+    query = app.get("/leads?q=%ff", status=400)
+    assert '<html lang="de"' in query and "Es wurde nichts geändert" in query
+    assert '<html lang="en"' in site(world.database).get("/leads?q=%ff", status=400)
