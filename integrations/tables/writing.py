@@ -88,7 +88,8 @@ def write_sheet(
     """Write a header and rows of typed cells to a binary stream as `kind` (csv or xlsx), row by row.
 
     Times are naive. `last` is asked when all rows are out; what it answers stands alone in a line beneath them.
-    decimal_comma: CSV as the spreadsheets of such countries take it, 12,5 and semicolons between the cells.
+    decimal_comma: CSV as the spreadsheets of such countries take it, 12,5 and 23.11.2026, semicolons between the cells;
+    else 12.5 and 2026-11-23.
     """
     if kind == "xlsx":
         _xlsx(out, names, rows, last)
@@ -122,6 +123,8 @@ def _as_text(value: Any) -> str:
 
 
 def _with_comma(value: Any) -> str:
+    if isinstance(value, date):  # a datetime too
+        return value.strftime("%d.%m.%Y %H:%M" if isinstance(value, datetime) else "%d.%m.%Y")
     return str(value).replace(".", ",") if isinstance(value, float | Decimal) else _as_text(value)
 
 

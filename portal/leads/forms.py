@@ -16,7 +16,7 @@ from portal.imports.reader import located as find_place
 from portal.leads import words
 from portal.leads.queries import Catalogue
 from portal.partners.models import Standing
-from portal.web.forms import Form, money
+from portal.web.forms import Form, money, read_day
 from portal.web.i18n import _, tr
 
 MAX_AMOUNT = Decimal(10) ** 12
@@ -250,7 +250,7 @@ def read_move(post: Mapping[str, Any]) -> dict[str, Any]:
             faults.append(Fault("won_amount", amount_text, message, "parse"))
     if day_text:
         try:
-            day = date.fromisoformat(day_text)
+            day = read_day(day_text)
         except ValueError:
             faults.append(Fault("won_on", day_text, tr(_("Write the day as 2026-11-23.")), "parse"))
     if faults:
@@ -266,7 +266,7 @@ def read_move(post: Mapping[str, Any]) -> dict[str, Any]:
 def read_step(post: Mapping[str, Any]) -> tuple[str, date]:
     """The next step and its day."""
     try:
-        return post.get("step", ""), date.fromisoformat((post.get("on") or "").strip())
+        return post.get("step", ""), read_day(post.get("on") or "")
     except ValueError:
         message = tr(_("Say by which day, as 2026-11-30."))
         raise Invalid(Fault("on", post.get("on"), message, "parse")) from None

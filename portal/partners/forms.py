@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from portal.clocks import calendars
 from portal.web.formatting import zone_names
+from portal.web.forms import read_day, written_day
 from portal.web.i18n import _, tr
 
 STATUS_WORDS = {
@@ -194,7 +195,7 @@ class CalendarForm(BaseModel):
     def _dates(cls, value: str | None) -> str | None:
         for line in (value or "").split():
             try:
-                date.fromisoformat(line)
+                read_day(line)
             except ValueError as error:
                 raise ValueError(tr(_("Write each holiday as 2026-12-25."))) from error
         return value
@@ -204,14 +205,15 @@ class CalendarForm(BaseModel):
         """The form filled from a stored calendar."""
         days: Sequence[Any] = stored["weekly"]
         words = {name: calendars.day_text(days[n]) for n, name in enumerate(DAYS)}
-        return cls(time_zone=stored["time_zone"], holidays="\n".join(stored.get("holidays", ())), **words)
+        holidays = [written_day(date.fromisoformat(day)) for day in stored.get("holidays", ())]
+        return cls(time_zone=stored["time_zone"], holidays="\n".join(holidays), **words)
 
     def stored(self) -> dict[str, Any]:
         """As location_facts keeps it."""
         return {
             "time_zone": self.time_zone,
             "weekly": [calendars.parse_day(getattr(self, day) or "") for day in DAYS],
-            "holidays": sorted(set((self.holidays or "").split())),
+            "holidays": sorted({read_day(day).isoformat() for day in (self.holidays or "").split()}),
         }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_
 
 from portal.web.formatting import fmt, zone
-from portal.web.forms import THOUSANDS, plain_number
+from portal.web.forms import THOUSANDS, plain_number, read_day
 from portal.web.i18n import _, tr
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _bound(column: Column, params: Any, end: str) -> date | Decimal | None:
         return None
     try:
         if column.filter == "date":
-            day = date.fromisoformat(text)
+            day = read_day(text)
             if FIRST_DAY <= day <= LAST_DAY:
                 return day
             raise ValueError(text)

@@ -11,6 +11,7 @@ data = form.parse(request.POST)      # NewPartner or None; form.errors then hold
 from __future__ import annotations
 
 import enum
+import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from babel import numbers
+from babel import dates, numbers
 from pydantic import BaseModel, EmailStr, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -310,6 +311,11 @@ def _clean(f: FormField) -> tuple[Any, str]:
         # No grouping here: latitudes and longitudes often have three decimals.
         bare = text.replace("\u00a0", "").replace(" ", "")
         return bare.replace(",", ".") if comma_is_decimal() and "." not in bare else bare, ""
+    if f.widget == "date" and _DOTTED.fullmatch(text):
+        try:
+            return read_day(text).isoformat(), ""
+        except ValueError:
+            return None, tr(_WORDS["date_parsing"])
     if f.widget == "textarea" and f.attrs.get("lines"):
         return [line.strip() for line in text.splitlines() if line.strip()], ""
     return text, ""
@@ -322,6 +328,23 @@ SWAPPED = str.maketrans(",.", ".,")
 def comma_is_decimal() -> bool:
     """Whether the reader's language writes 0,5 rather than 0.5."""
     return numbers.get_decimal_symbol(localizer().locale_name) == ","
+
+
+_DOTTED = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+
+
+def read_day(text: str) -> date:
+    """A day written 2026-11-23 or 23.11.2026, which nobody reads in another way. Raises ValueError."""
+    dotted = _DOTTED.fullmatch(text.strip())
+    return (
+        date(int(dotted[3]), int(dotted[2]), int(dotted[1])) if dotted else date.fromisoformat(text.strip())
+    )
+
+
+def written_day(day: date) -> str:
+    """A day as `read_day` takes it and the reader writes it: 23.11.2026 where that is the custom, else 2026-11-23."""
+    short = str(dates.get_date_format("short", locale=localizer().locale_name).pattern)
+    return day.strftime("%d.%m.%Y") if short.startswith("d") and "." in short else day.isoformat()
 
 
 def plain_number(text: str) -> str:

@@ -18,6 +18,7 @@ from portal.web import remembered
 from portal.web.exports import export_response, stream
 from portal.web.filters import BadParameter, one_of
 from portal.web.formatting import fmt
+from portal.web.forms import read_day
 from portal.web.i18n import _, tr
 from portal.web.parts import Empty, Tab
 from portal.web.tables import Column, Listing, ListSpec, ListState, apply, count, filtered
@@ -178,7 +179,7 @@ def period(params: Mapping[str, str]) -> Period:
     for key in ("from", "to"):
         given = params.get(key, "")
         try:
-            days[key] = date.fromisoformat(given) if given else None
+            days[key] = read_day(given) if given else None
         except ValueError:
             raise BadParameter(key, given, tr(_("give a date as 2026-11-23")), tr(_("Period"))) from None
         if days[key] is not None and not date(1900, 1, 1) <= days[key] <= date(9000, 1, 1):  # type: ignore[operator]

@@ -14,13 +14,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
 from portal.routing.rulesets.columns import Column, effects
 from portal.web.formatting import fmt
-from portal.web.forms import plain_number
+from portal.web.forms import plain_number, read_day
 from portal.web.i18n import _, tr
 
 Words = Mapping[str, str]  # code -> name
@@ -346,16 +345,9 @@ def _read_money(text: str) -> dict[str, Any]:
 
 def _read_day(text: str) -> str:
     try:
-        return date.fromisoformat(text).isoformat()
+        return read_day(text).isoformat()
     except ValueError:
-        pass
-    match = re.fullmatch(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})", text)
-    if match:
-        try:
-            return date(int(match[3]), int(match[2]), int(match[1])).isoformat()
-        except ValueError:
-            pass
-    raise CellFault(tr(_("Write the day as 2026-11-23")))
+        raise CellFault(tr(_("Write the day as 2026-11-23"))) from None
 
 
 def _read_effect(text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from portal.web import remembered
 from portal.web.exports import export_response, stream
 from portal.web.filters import one_of
 from portal.web.flash import flash
+from portal.web.forms import read_day
 from portal.web.i18n import _, tr
 from portal.web.parts import Action, Empty, Tab
 from portal.web.status import choices
@@ -253,7 +254,7 @@ def moment(request: Request) -> datetime:
     """A day and a time as the reader's zone has them."""
     day, time = request.POST.get("day", ""), request.POST.get("time", "") or "00:00"
     try:
-        return datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=ZoneInfo(request.time_zone))
+        return datetime.fromisoformat(f"{read_day(day)}T{time}").replace(tzinfo=ZoneInfo(request.time_zone))
     except (ValueError, KeyError) as error:
         message = tr(_("Give the day as 2026-11-23 and the time as 09:30"))
         raise Invalid(Fault("when", day[:40], message, "date")) from error

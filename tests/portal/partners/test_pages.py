@@ -117,6 +117,13 @@ def test_a_location_is_edited_and_its_hours_are_typed_as_words(world: World, ing
     assert fact.capacity == 4
     assert fact.calendar["weekly"][4] == [[480, 720], [780, 930]]
     assert fact.calendar["holidays"] == ["2026-12-25", "2026-12-26"]
+    with world.system() as session:
+        session.execute(text("update people set language = 'de'"))
+    hours = main_form(ingrid.get(f"{place}/calendar"))
+    assert hours["holidays"].value.split() == ["25.12.2026", "26.12.2026"], "as the reader writes them"
+    hours["holidays"] = "24.12.2026\n2026-12-31"
+    hours.submit(status=302)
+    assert current(world, LocationFact)[0].calendar["holidays"] == ["2026-12-24", "2026-12-31"]
 
 
 def test_certifications_are_added_and_ended_after_a_question(world: World, ingrid: TestApp) -> None:

@@ -140,3 +140,19 @@ def test_literal_may_be_a_radio_with_a_required_answer():
     assert form.parse({}) is None
     assert form.errors == {"crane": "Fill this in"}
     assert form.parse({"crane": "yes"}).crane == "yes"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("2026-11-23", True), ("23.11.2026", True), ("31.2.2026", False), ("11/23/26", False)],
+)
+def test_a_day_is_read_as_iso_or_as_german_readers_write_it(written, read):
+    class Dated(BaseModel):
+        """One day."""
+
+        day: date = Field(title="Day")
+
+    form = Form(Dated)
+    found = form.parse({"day": written})
+    assert (found is not None and found.day == date(2026, 11, 23)) is read
+    assert ("Write the date as" in form.errors.get("day", "")) is not read

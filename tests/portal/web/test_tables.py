@@ -237,6 +237,18 @@ def test_a_german_readers_csv_opens_in_columns_and_reads_back():
     )
 
 
+def test_a_german_readers_csv_has_dates_as_spreadsheets_there_read_them():
+    columns = [Column(key, key.upper(), expr=column(key), sort=True) for key in ("day", "at")]
+    spec = ListSpec(columns, "day", name="x")
+    rows = [{"day": date(2026, 1, 5), "at": datetime(2026, 11, 23, 11, 5, tzinfo=UTC)}]
+    made = {}
+    for language in ("en", "de"):
+        with reader(language=language):
+            made[language] = export_response(spec.parse({"export": "csv"}), rows).body.decode("utf-8-sig")
+    assert made["en"].splitlines()[1] == "2026-01-05,2026-11-23 12:05"
+    assert made["de"].splitlines()[1] == "05.01.2026;23.11.2026 12:05"
+
+
 def test_keep_stays_in_every_address():
     spec = ListSpec([Column("a", "A", sort=True, expr=column("a"))], "a", keep=("tab",))
     state = spec.parse({"tab": "missed"}, "/offers")
