@@ -29,7 +29,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from portal.connections.clients import SCOPES
-from portal.connections.together import taken_along
+from portal.connections.together import ALONE, taken_along
 from portal.errors import Fault, Invalid, Refusal, Throttled
 from portal.web.errors import answer as refusal
 from portal.web.errors import forbidden
@@ -166,9 +166,15 @@ def _view(endpoint: Endpoint) -> Callable[[Request], Response]:
         }
         try:
             response, *others = _once(request, endpoint, [call, *along.values()])
-        except IntegrityError as error:
+        except Exception as error:
+            if along:  # the fault may be another's: once more, alone
+                request.environ[ALONE] = True
+                mark_error_retryable(error)
             # The twin of this request was faster: once more, and its answer is found.
-            if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
+            elif (
+                isinstance(error, IntegrityError)
+                and getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION
+            ):
                 mark_error_retryable(error)
             raise
         for one, answered in zip(along, others, strict=True):

@@ -25,6 +25,8 @@ from portal.supervisor.web import TURNS
 
 MOST = 32
 """Taken along at once: enough to share what a transaction costs, few enough to be answered soon."""
+ALONE = "interline.alone"
+"""In the environ, for all attempts: this request takes nobody along and goes with nobody."""
 PATIENCE_S = 2.0
 """Who waits longer for one that is held up goes alone."""
 
@@ -144,7 +146,8 @@ def together_tween(handler: Callable[[Request], Response], registry: Any) -> Cal
     together = Together()
 
     def tween(request: Request) -> Response:
-        if request.method == "POST" and request.environ.get("PATH_INFO") in addresses:
+        together_here = request.environ.get("PATH_INFO") in addresses and ALONE not in request.environ
+        if request.method == "POST" and together_here:
             return together.answer(request, handler)
         return handler(request)
 
